@@ -1,0 +1,1 @@
+//! Sealed stores and head stores.
