@@ -1,1 +1,27 @@
-//! Sealed stores and head stores.
+//! Where countersign keeps things: sealed stores, which hold objects that
+//! nobody may change, and head stores, which hold small documents that move by
+//! compare-and-swap.
+//!
+//! - [`SealedStore`] and [`HeadStore`] are the two traits, each with its
+//!   consistency contract written on it.
+//! - [`memory`] is a backend; each backend module stands alone.
+//!
+//! This crate knows nothing of logs, records or signatures: keys and bytes in,
+//! keys and bytes out. It never reads the clock, and it never repeats a call:
+//! each error says whether a caller may.
+
+mod error;
+mod head;
+mod key;
+mod listing;
+mod sealed;
+
+pub mod memory;
+
+pub use error::{BoxError, GetError, HeadError, ListError, PutError, SwapError};
+pub use head::{HeadStore, MAX_HEAD_BYTES, Stored, Version};
+pub use key::{MAX_KEY_BYTES, key_is_valid};
+pub use listing::{ObjectPages, VersionPages};
+pub use sealed::{
+    Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionPage,
+};
