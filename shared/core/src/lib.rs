@@ -4,5 +4,14 @@
 //! the decisions of a witness. No I/O, no clock, no randomness, no async: what
 //! is nondeterministic is passed in.
 
+mod base64;
+pub mod checkpoint;
+pub mod cosignature;
 pub mod json;
+pub mod keys;
+pub mod merkle;
+pub mod note;
+pub mod policy;
 pub mod time;
+pub mod tlog_proof;
+pub mod witness;
