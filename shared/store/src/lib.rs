@@ -4,7 +4,7 @@
 //!
 //! - [`SealedStore`] and [`HeadStore`] are the two traits, each with its
 //!   consistency contract written on it.
-//! - [`memory`] is a backend; each backend module stands alone.
+//! - [`memory`] and [`local`] are backends; each module stands alone.
 //!
 //! This crate knows nothing of logs, records or signatures: keys and bytes in,
 //! keys and bytes out. It never reads the clock, and it never repeats a call:
@@ -16,6 +16,7 @@ mod key;
 mod listing;
 mod sealed;
 
+pub mod local;
 pub mod memory;
 
 pub use error::{BoxError, GetError, HeadError, ListError, PutError, SwapError};
