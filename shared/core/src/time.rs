@@ -2,6 +2,7 @@
 //!
 //! The clock itself is never read here.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -36,12 +37,10 @@ pub fn parse(text: &str) -> Option<Instant<'_>> {
 
 /// An RFC 3339 time converted to `Z`, the fraction's digits as they were; none
 /// if it is not RFC 3339 or its UTC year has not four digits.
-pub fn to_utc(text: &str) -> Option<String> {
+pub fn to_utc(text: &str) -> Option<Cow<'_, str>> {
     let fields = fields(text)?;
-    if fields.offset_seconds == 0 {
-        // `+00:00` and `-00:00` differ from `Z` in spelling alone.
-        let end = text.len() - if text.ends_with('Z') { 1 } else { 6 };
-        return Some(format!("{}Z", &text[..end]));
+    if text.ends_with('Z') {
+        return Some(Cow::Borrowed(text));
     }
     let leap = &text[17..19] == "60";
     let utc = fields.local_seconds - fields.offset_seconds - i64::from(leap);
@@ -55,7 +54,7 @@ pub fn to_utc(text: &str) -> Option<String> {
         out.push_str(fields.fraction);
     }
     out.push('Z');
-    Some(out)
+    Some(Cow::Owned(out))
 }
 
 /// `2026-11-24T21:00:00.000Z` for milliseconds since 1970-01-01T00:00:00Z. Past

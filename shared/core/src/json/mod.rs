@@ -201,20 +201,24 @@ impl Canonicalizer {
         &self.out
     }
 
+    /// The members of the last value taken if it is an object, in canonical order:
+    /// the name without quotes and the value, both in canonical bytes.
+    pub fn members(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let members = match self.out.first() {
+            Some(b'{') => &self.members[..],
+            _ => &[],
+        };
+        members.iter().map(|member| {
+            let name = &self.out[member.name..member.name_end];
+            (name, &self.out[member.name_end + 2..member.end])
+        })
+    }
+
     /// The value of a member of the last value taken, in canonical bytes; none
     /// if that value is not an object or has no such member.
     pub fn member(&self, name: &str) -> Option<&[u8]> {
-        if self.out.first() != Some(&b'{') {
-            return None;
-        }
-        let wanted = prefix(name.as_bytes());
-        self.members
-            .iter()
-            .find(|member| {
-                member.prefix == wanted
-                    && &self.out[member.name..member.name_end] == name.as_bytes()
-            })
-            .map(|member| &self.out[member.name_end + 2..member.end])
+        let found = self.members().find(|member| member.0 == name.as_bytes())?;
+        Some(found.1)
     }
 
     fn run(&mut self, input: &[u8]) -> Result<usize, (usize, Reason)> {

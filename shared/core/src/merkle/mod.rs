@@ -150,3 +150,63 @@ fn perfect_root(bytes: &[u8]) -> Hash {
     }
     row.first().copied().unwrap_or(Hash::EMPTY_ROOT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_and_nodes_are_hashed_apart() {
+        assert_eq!(
+            Hash::leaf(b"").to_hex(),
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+        );
+        let (a, b) = (Hash::leaf(b"a"), Hash::leaf(b"b"));
+        let both: Vec<u8> = [a.0, b.0].concat();
+        let by_hand: [u8; 32] = Sha256::digest([&[1], both.as_slice()].concat()).into();
+        assert_eq!(Hash::node(&a, &b), Hash(by_hand));
+        assert_ne!(Hash::node(&a, &b), Hash::leaf(&both));
+        assert_ne!(Hash::node(&a, &b), Hash::node(&b, &a));
+    }
+
+    #[test]
+    fn the_empty_root_is_the_hash_of_nothing() {
+        let empty: [u8; 32] = Sha256::digest(b"").into();
+        assert_eq!(Hash::EMPTY_ROOT, Hash(empty));
+    }
+
+    #[test]
+    fn base64_has_one_spelling() {
+        let hash = Hash::leaf(b"x");
+        let text = hash.to_base64();
+        assert_eq!((text.len(), Hash::from_base64(&text)), (44, Some(hash)));
+        assert_eq!(hash.to_string(), text);
+        for (at, _) in text.char_indices() {
+            for with in ["A", "=", "!", "-", "\n", "é"] {
+                let mut other = text.clone();
+                other.replace_range(at..=at, with);
+                assert!(
+                    other == text || Hash::from_base64(&other) != Some(hash),
+                    "{other}"
+                );
+            }
+            assert_eq!(Hash::from_base64(&text[..at]), None);
+        }
+        assert_eq!(Hash::from_base64(&format!("{text}\n")), None);
+        // 44 characters and 32 bytes too, with the padding in the middle.
+        assert_eq!(Hash::from_base64(&format!("AAA={}", "A".repeat(40))), None);
+        assert_eq!(Hash::from_base64(&format!("{}B=", "A".repeat(42))), None);
+    }
+
+    #[test]
+    fn serializes_as_base64_and_debugs_short() {
+        let hash = Hash::leaf(b"");
+        let json = serde_json::to_string(&hash).unwrap();
+        assert_eq!(json, format!("\"{hash}\""));
+        assert_eq!(serde_json::from_str::<Hash>(&json).unwrap(), hash);
+        for bad in ["\"\"", "null", "[1]", "\"AAAA\""] {
+            assert!(serde_json::from_str::<Hash>(bad).is_err(), "{bad}");
+        }
+        assert_eq!(format!("{hash:?}"), "Hash(bjQLnP+z…)");
+    }
+}

@@ -319,3 +319,271 @@ fn full_and_rest(level: u8, size: u64) -> Option<(u64, u16)> {
     let count = size >> (8 * u32::from(level));
     Some((count >> 8, (count & 0xff) as u16))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::super::testing;
+    use super::*;
+
+    fn id(level: u8, index: u64, width: u16) -> TileId {
+        TileId {
+            level,
+            index,
+            width,
+        }
+    }
+
+    #[test]
+    fn paths_of_the_specification() {
+        for (tile, path) in [
+            (id(0, 0, 256), "tile/0/000"),
+            (id(0, 999, 256), "tile/0/999"),
+            (id(0, 1000, 1), "tile/0/x001/000.p/1"),
+            (id(0, 1_234_067, 256), "tile/0/x001/x234/067"),
+            (id(3, 1_234_067, 12), "tile/3/x001/x234/067.p/12"),
+            (id(63, 5, 255), "tile/63/005.p/255"),
+            (
+                id(7, u64::MAX, 256),
+                "tile/7/x018/x446/x744/x073/x709/x551/615",
+            ),
+        ] {
+            assert_eq!(tile.path(), path);
+            assert_eq!(TileId::parse(path), Some(tile));
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_no_paths() {
+        for path in [
+            "",
+            "tile",
+            "tile/0",
+            "tile/0/",
+            "tile//000",
+            "tile/0/00",
+            "tile/0/0000",
+            "tile/0/x000/000",
+            "tile/0/x000",
+            "tile/0/000/000",
+            "tile/0/001/000",
+            "tile/0/x001/x000",
+            "tile/0/x001/x1/000",
+            "tile/0/xx01/000",
+            "tile/0/x001//000",
+            "tile/00/000",
+            "tile/+0/000",
+            "tile/64/000",
+            "tile/256/000",
+            "tile/-1/000",
+            "tile/0/+00",
+            "tile/0/-00",
+            "tile/0/0 0",
+            "tile/0/000/",
+            "/tile/0/000",
+            "tile/0/000.p",
+            "tile/0/000.p/",
+            "tile/0/000.p/0",
+            "tile/0/000.p/01",
+            "tile/0/000.p/256",
+            "tile/0/000.p/+1",
+            "tile/0/000.p/1/",
+            "tile/0/000.p/1.p/1",
+            "tile/entries/000",
+            "tile/0/x018/x446/x744/x073/x709/x551/616",
+            "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
+            "tile/0/٠٠٠",
+        ] {
+            assert_eq!(TileId::parse(path), None, "{path}");
+        }
+    }
+
+    /// The example of the specification: 70,000 leaves.
+    #[test]
+    fn the_tiles_of_a_size() {
+        assert_eq!(tile_at(0, 272, 70_000), Some(id(0, 272, 256)));
+        assert_eq!(tile_at(0, 273, 70_000), Some(id(0, 273, 112)));
+        assert_eq!(tile_at(0, 274, 70_000), None);
+        assert_eq!(tile_at(1, 0, 70_000), Some(id(1, 0, 256)));
+        assert_eq!(
+            tiles_to_resume(70_000),
+            [id(0, 273, 112), id(1, 1, 17), id(2, 0, 1)]
+        );
+        assert_eq!(tiles_to_resume(256), [id(1, 0, 1)]);
+        assert_eq!(tile_at(0, 1, 256), None);
+        assert_eq!(tiles_to_resume(0), []);
+        assert_eq!(tile_at(0, 0, 0), None);
+        assert_eq!(tiles_to_resume(u64::MAX).len(), 8);
+        assert_eq!(tile_at(7, 0, u64::MAX), Some(id(7, 0, 255)));
+        assert_eq!(tile_at(8, 0, u64::MAX), None);
+        assert_eq!(tile_at(0, u64::MAX, u64::MAX), None);
+        assert_eq!(tile_at(255, 0, u64::MAX), None);
+    }
+
+    /// Every tile, by the definition: hash `i` of tile `n` is MTH(D[(n·256+i)·256^l : …]).
+    #[test]
+    fn tiles_are_what_the_specification_defines() {
+        for size in [
+            0, 1, 2, 255, 256, 257, 511, 512, 513, 65_535, 65_536, 65_537, 66_000,
+        ] {
+            let leaves = testing::leaves(size);
+            let tiles = testing::all_tiles(&leaves);
+            let mut expected = BTreeMap::new();
+            for level in 0..3_u8 {
+                let span = 256_usize.pow(u32::from(level));
+                let row: Vec<Hash> = leaves.chunks_exact(span).map(testing::root).collect();
+                for (index, hashes) in row.chunks(256).enumerate() {
+                    let tile = id(level, index as u64, hashes.len() as u16);
+                    assert_eq!(tile_at(level, tile.index, size), Some(tile));
+                    expected.insert(tile, hashes.iter().flat_map(|h| h.0).collect::<Vec<_>>());
+                }
+                assert_eq!(tile_at(level, row.len().div_ceil(256) as u64, size), None);
+            }
+            assert!(tiles == expected, "size {size}");
+        }
+    }
+
+    #[test]
+    fn full_tiles_come_lowest_level_first_with_their_bytes() {
+        let leaves = testing::leaves(65_536);
+        let mut builder = TileBuilder::new();
+        for leaf in &leaves[..65_535] {
+            builder.push(*leaf, &mut |_, _| {});
+        }
+        let mut seen = Vec::new();
+        builder.push(leaves[65_535], &mut |id, bytes| {
+            seen.push((id, bytes.len(), id.is_full()))
+        });
+        assert_eq!(
+            seen,
+            [(id(0, 255, 256), 8192, true), (id(1, 0, 256), 8192, true)]
+        );
+        assert_eq!(builder.root(), testing::root(&leaves));
+        assert_eq!(builder.partial_tiles().len(), 1);
+    }
+
+    #[test]
+    fn a_bad_tile_stops_resuming() {
+        let resume = |bytes: Option<Vec<u8>>| TileBuilder::resume(3, |_| bytes.clone());
+        let tile = id(0, 0, 3);
+        assert_eq!(resume(None).unwrap_err(), TileError::Missing { tile });
+        for found in [0, 64, 95, 97, 8192] {
+            assert_eq!(
+                resume(Some(vec![0; found])).unwrap_err(),
+                TileError::Length {
+                    tile,
+                    expected: 96,
+                    found
+                }
+            );
+        }
+        assert!(resume(Some(vec![0; 96])).is_ok());
+        assert_eq!(
+            TileBuilder::resume(u64::MAX, |_| None).unwrap_err(),
+            TileError::TooLarge { size: u64::MAX }
+        );
+    }
+
+    /// Sizes that no test can push to: all leaves the same.
+    #[test]
+    fn resumes_at_sizes_of_every_height() {
+        let mut sizes = vec![0, 3 << 40, MAX_TREE_SIZE - 257];
+        sizes.extend((0..64).map(|bit| 1_u64 << bit));
+        sizes.extend((1..64).map(|bit| (1_u64 << bit) - 1));
+        for size in sizes {
+            let mut builder =
+                TileBuilder::resume(size, |id| Some(testing::uniform_tile(id))).unwrap();
+            assert_eq!(builder.root(), testing::uniform_root(size), "size {size}");
+            let mut full = Vec::new();
+            for _ in 0..257 {
+                builder.push(testing::uniform(0), &mut |id, bytes| {
+                    assert_eq!(bytes, testing::uniform_tile(id));
+                    full.push(id);
+                });
+            }
+            assert_eq!(builder.size(), size + 257);
+            assert_eq!(builder.root(), testing::uniform_root(size + 257));
+            assert_eq!(full[0], id(0, size / 256, 256));
+            for (id, bytes) in builder.partial_tiles() {
+                assert_eq!(bytes, testing::uniform_tile(id));
+            }
+        }
+    }
+
+    fn oracle_path(tile: TileId) -> String {
+        let tile = tlog_tiles::Tile::new(8, tile.level, tile.index, tile.width.into(), false);
+        tile.path().replacen("tile/8/", "tile/", 1)
+    }
+
+    proptest! {
+        #[test]
+        fn resumes_anywhere(size in 0_u64..1500, stop in 0_u64..1500) {
+            let leaves = testing::leaves(size);
+            let (before, after) = leaves.split_at(stop.min(size) as usize);
+            let stored = testing::all_tiles(before);
+            let mut asked = Vec::new();
+            let mut builder = TileBuilder::resume(before.len() as u64, |id| {
+                asked.push(id);
+                stored.get(&id).cloned()
+            }).unwrap();
+            prop_assert_eq!(asked, tiles_to_resume(before.len() as u64));
+            let mut tiles = stored.clone();
+            tiles.retain(|id, _| id.is_full());
+            after.iter().for_each(|leaf| {
+                builder.push(*leaf, &mut |id, bytes| { tiles.insert(id, bytes.to_vec()); });
+            });
+            tiles.extend(builder.partial_tiles());
+            prop_assert_eq!(builder.size(), size);
+            prop_assert!(tiles == testing::all_tiles(&leaves));
+            prop_assert_eq!(builder.root(), testing::root(&leaves));
+            let mut frontier = Frontier::new();
+            leaves.iter().for_each(|leaf| frontier.push(*leaf));
+            prop_assert_eq!(builder.frontier(), frontier);
+        }
+
+        #[test]
+        fn paths_agree_with_another_implementation(
+            level in 0_u8..64, index: u64, shift in 0_u32..64, width in 1_u16..=256,
+        ) {
+            let tile = id(level, index >> shift, width);
+            prop_assert_eq!(tile.path(), oracle_path(tile));
+            prop_assert_eq!(TileId::parse(&tile.path()), Some(tile));
+        }
+
+        #[test]
+        fn what_parses_is_canonical(path in "tile/[0-9+x]{1,2}/[x0-9/+]{3,12}(\\.p/[0-9+]{1,3})?") {
+            let ours = TileId::parse(&path);
+            prop_assert!(ours.is_none_or(|tile| tile.path() == path));
+            let theirs = tlog_tiles::Tile::from_path(&path.replacen("tile/", "tile/8/", 1));
+            // The other implementation takes levels up to 255 and width 0 too.
+            let theirs = theirs.ok().filter(|tile| tile.level() < 64 && tile.width() > 0);
+            prop_assert_eq!(
+                ours.map(|t| (t.level, t.index, u32::from(t.width))),
+                theirs.map(|t| (t.level(), t.level_index(), t.width()))
+            );
+        }
+
+        #[test]
+        fn new_tiles_agree_with_another_implementation(old in 0_u64..200_000, more in 0_u64..200_000) {
+            let size = old + more;
+            let mut theirs: Vec<_> = tlog_tiles::Tile::new_tiles(8, old, size)
+                .into_iter()
+                .map(|t| id(t.level(), t.level_index(), t.width() as u16))
+                .collect();
+            theirs.sort();
+            let mut ours = Vec::new();
+            for level in 0..8 {
+                for index in (old >> (8 * level) >> 8).. {
+                    let Some(tile) = tile_at(level as u8, index, size) else { break };
+                    if tile_at(level as u8, index, old) != Some(tile) {
+                        ours.push(tile);
+                    }
+                }
+            }
+            prop_assert_eq!(ours, theirs);
+        }
+    }
+}
