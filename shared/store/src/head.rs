@@ -1,6 +1,7 @@
 //! The store of heads.
 
 use std::fmt::{self, Debug, Display};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,7 +18,7 @@ pub const MAX_HEAD_BYTES: usize = 384 * 1024;
 ///
 /// # Contract
 ///
-/// Every backend holds to this, and runs the conformance suite to show it:
+/// Every backend holds to this, and runs [`conformance`](crate::conformance) to show it:
 ///
 /// - **Atomic.** A swap compares and writes in one step. Of the swaps that
 ///   expect the same version at most one succeeds; the others are lost.
@@ -57,6 +58,26 @@ pub trait HeadStore: Send + Sync + Debug {
 
     /// The store's address, as in the settings: `file:data/aws/state`.
     fn describe(&self) -> String;
+}
+
+#[async_trait]
+impl<S: HeadStore + ?Sized> HeadStore for Arc<S> {
+    async fn load(&self, key: &str) -> Result<Option<Stored>, HeadError> {
+        (**self).load(key).await
+    }
+
+    async fn swap(
+        &self,
+        key: &str,
+        expected: Option<&Version>,
+        new: Bytes,
+    ) -> Result<Version, SwapError> {
+        (**self).swap(key, expected, new).await
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
 }
 
 /// A document as it was loaded.

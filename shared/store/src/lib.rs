@@ -5,6 +5,8 @@
 //! - [`SealedStore`] and [`HeadStore`] are the two traits, each with its
 //!   consistency contract written on it.
 //! - [`memory`] and [`local`] are backends; each module stands alone.
+//! - [`conformance`] is the suite that every backend runs.
+//! - [`fault`] wraps any store and fails the calls that a test picks.
 //!
 //! This crate knows nothing of logs, records or signatures: keys and bytes in,
 //! keys and bytes out. It never reads the clock, and it never repeats a call:
@@ -16,6 +18,8 @@ mod key;
 mod listing;
 mod sealed;
 
+pub mod conformance;
+pub mod fault;
 pub mod local;
 pub mod memory;
 

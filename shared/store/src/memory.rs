@@ -370,3 +370,137 @@ impl Heads {
         version
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::conformance::{self, Scope};
+
+    const UNTIL: u64 = 1_000;
+
+    async fn versions(store: &MemorySealedStore) -> Vec<ObjectVersion> {
+        match store.versions("", None).await.unwrap() {
+            Knowledge::Known(page) => page.versions,
+            Knowledge::NotApplicable { reason } => panic!("{reason}"),
+        }
+    }
+
+    async fn store_with_object() -> MemorySealedStore {
+        let store = MemorySealedStore::new("x");
+        store
+            .put_new("a", Bytes::from_static(b"1"), Retention::Until(UNTIL))
+            .await
+            .unwrap();
+        store
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn conforms() {
+        let scope = Scope {
+            retention: Retention::Until(UNTIL),
+            ..Scope::new("suite")
+        };
+        conformance::sealed_store(Arc::new(MemorySealedStore::new("x")), &scope).await;
+        conformance::head_store(Arc::new(MemoryHeadStore::new("x")), &scope).await;
+    }
+
+    #[tokio::test]
+    async fn retention_holds_until_it_ends() {
+        let store = store_with_object().await;
+        store
+            .put_new("b", Bytes::new(), Retention::None)
+            .await
+            .unwrap();
+        assert!(store.expire(UNTIL - 1).is_empty());
+        assert_eq!(store.expire(UNTIL), ["a"]);
+        assert!(matches!(
+            store.get("a", 1).await,
+            Err(GetError::NotFound { .. })
+        ));
+        store.get("b", 0).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_store_without_a_lock_remembers_no_retention() {
+        let store = MemorySealedStore::new("x").with_lock_mode(None);
+        store
+            .put_new("a", Bytes::new(), Retention::Until(UNTIL))
+            .await
+            .unwrap();
+        let version = &versions(&store).await[0];
+        assert_eq!((version.retain_until, version.mode), (None, None));
+    }
+
+    #[tokio::test]
+    async fn tampering_shows_as_it_would_in_a_bucket() {
+        let store = store_with_object().await;
+        store.tamper_replace("a", "2");
+        assert_eq!(store.get("a", 1).await.unwrap(), "2");
+        let replaced = versions(&store).await;
+        assert_eq!(
+            replaced.len(),
+            1,
+            "a replaced object shows no second version"
+        );
+        assert_eq!(replaced[0].retain_until, Some(UNTIL));
+
+        store.tamper_add_version("a", "3");
+        assert_eq!(store.get("a", 1).await.unwrap(), "3");
+        store.tamper_delete_marker("a");
+        assert!(matches!(
+            store.get("a", 1).await,
+            Err(GetError::NotFound { .. })
+        ));
+        assert!(store.list("", None).await.unwrap().objects.is_empty());
+        store
+            .put_new("a", Bytes::from_static(b"4"), Retention::None)
+            .await
+            .unwrap();
+        let seen = versions(&store).await;
+        let shown: Vec<_> = seen
+            .iter()
+            .map(|v| (v.is_latest, v.delete_marker, v.bytes))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (true, false, 1),
+                (false, true, 0),
+                (false, false, 1),
+                (false, false, 1)
+            ],
+            "newest first, and the marker opened the key again"
+        );
+
+        store.tamper_retention("a", None);
+        assert!(
+            versions(&store)
+                .await
+                .iter()
+                .all(|version| version.mode.is_none())
+        );
+        assert!(store.tamper_remove("a"));
+        assert!(!store.tamper_remove("a"));
+        assert!(versions(&store).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_head_written_past_the_swap_gets_a_version_of_its_own() {
+        let store = MemoryHeadStore::new("x");
+        let first = store
+            .swap("h", None, Bytes::from_static(b"1"))
+            .await
+            .unwrap();
+        store.tamper_replace("h", "1");
+        let swapped = store.swap("h", Some(&first), Bytes::new()).await;
+        assert!(matches!(swapped, Err(SwapError::Lost { .. })));
+        assert!(store.tamper_remove("h"));
+        let second = store
+            .swap("h", None, Bytes::from_static(b"1"))
+            .await
+            .unwrap();
+        assert_ne!(first, second);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use crate::key::key_is_valid;
 ///
 /// # Contract
 ///
-/// Every backend holds to this, and runs the conformance suite to show it:
+/// Every backend holds to this, and runs [`conformance`](crate::conformance) to show it:
 ///
 /// - **Create-only.** Of any number of concurrent [`put_new`](Self::put_new)
 ///   calls for one key at most one succeeds, and one does unless all fail; the
@@ -88,6 +89,37 @@ pub trait SealedStore: Send + Sync + Debug {
 
     /// The store's address, as in the settings: `file:data/aws/sealed`.
     fn describe(&self) -> String;
+}
+
+#[async_trait]
+impl<S: SealedStore + ?Sized> SealedStore for Arc<S> {
+    async fn put_new(&self, key: &str, bytes: Bytes, retention: Retention) -> Result<(), PutError> {
+        (**self).put_new(key, bytes, retention).await
+    }
+
+    async fn get(&self, key: &str, max_bytes: u64) -> Result<Bytes, GetError> {
+        (**self).get(key, max_bytes).await
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes, GetError> {
+        (**self).get_range(key, range).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, ListError> {
+        (**self).list(prefix, after).await
+    }
+
+    async fn versions(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<Knowledge<VersionPage>, ListError> {
+        (**self).versions(prefix, after).await
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
 }
 
 /// How long the store must refuse to remove an object.
