@@ -91,3 +91,119 @@ fn verify_line(key: &VerifierKey, line: &SignatureLine, body: &str) -> Option<u6
 fn time_is_valid(time: u64) -> bool {
     (1..=i64::MAX as u64).contains(&time)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{Seed, SeedSigner};
+    use crate::worked_example::{BODY, NOTE, TIME, log, witness};
+
+    fn verify_lines(lines: Vec<SignatureLine>) -> Cosigned {
+        verify(witness().key(), &Note::new(BODY.into(), lines).unwrap())
+    }
+
+    #[test]
+    fn the_message_holds_time_and_body() {
+        assert_eq!(
+            message(TIME, "a\n5\nr\n"),
+            b"cosignature/v1\ntime 1700000000\na\n5\nr\n"
+        );
+    }
+
+    #[test]
+    fn the_latest_time_counts() {
+        let at = |time| cosign(&witness(), time, BODY).unwrap();
+        assert_eq!(verify_lines(vec![at(7)]), Cosigned::At(7));
+        assert_eq!(verify_lines(vec![at(7), at(9), at(8)]), Cosigned::At(9));
+        assert_eq!(
+            verify_lines(vec![at(i64::MAX as u64)]),
+            Cosigned::At(i64::MAX as u64)
+        );
+    }
+
+    #[test]
+    fn bad_lines_are_told_from_absent_ones() {
+        let good = cosign(&witness(), 7, BODY).unwrap();
+        let with = |bytes: Vec<u8>| SignatureLine {
+            bytes,
+            ..good.clone()
+        };
+        for at in 0..good.bytes.len() {
+            let mut bytes = good.bytes.clone();
+            bytes[at] ^= 1;
+            assert_eq!(verify_lines(vec![with(bytes.clone())]), Cosigned::Bad);
+            assert_eq!(verify_lines(vec![good.clone(), with(bytes)]), Cosigned::Bad);
+            if at > 0 {
+                assert_eq!(
+                    verify_lines(vec![with(good.bytes[..at].to_vec())]),
+                    Cosigned::Bad
+                );
+            }
+        }
+        assert_eq!(
+            verify_lines(vec![with([&good.bytes[..], &[0]].concat())]),
+            Cosigned::Bad
+        );
+        let other_body = cosign(&witness(), 7, "other\n").unwrap();
+        assert_eq!(verify_lines(vec![other_body]), Cosigned::Bad);
+
+        let other_name = SignatureLine {
+            name: "other".into(),
+            ..good.clone()
+        };
+        let other_id = SignatureLine {
+            key_id: [0; 4],
+            ..good.clone()
+        };
+        assert_eq!(verify_lines(vec![other_name, other_id]), Cosigned::Absent);
+    }
+
+    #[test]
+    fn times_that_none_may_carry_are_refused() {
+        for time in [0, i64::MAX as u64 + 1, u64::MAX] {
+            assert!(cosign(&witness(), time, BODY).is_err());
+            let signature = witness().sign(&message(time, BODY)).unwrap();
+            let line = line(witness().key(), time, &signature);
+            assert_eq!(verify_lines(vec![line]), Cosigned::Bad);
+        }
+    }
+
+    #[test]
+    fn a_log_cosigns_nothing() {
+        assert!(cosign(&log(), 7, BODY).is_err());
+        let note = Note::parse(NOTE.as_bytes()).unwrap();
+        assert_eq!(verify(log().key(), &note), Cosigned::Absent);
+        // A line that would hold, but in the name of a log's key.
+        let signature = log().sign(&message(7, BODY)).unwrap();
+        let note = Note::new(BODY.into(), vec![line(log().key(), 7, &signature)]).unwrap();
+        assert_eq!(verify(log().key(), &note), Cosigned::Absent);
+    }
+
+    #[test]
+    fn a_plain_signature_is_no_cosignature() {
+        let seed = Seed::from_bytes([2; 32]);
+        let plain = SeedSigner::new("witness.example/w1", KeyKind::Log, &seed).unwrap();
+        let bytes = plain.sign(BODY.as_bytes()).unwrap().to_vec();
+        let key = witness().key().clone();
+        let (name, key_id) = (key.name().to_owned(), key.id());
+        assert_eq!(
+            verify_lines(vec![SignatureLine {
+                name,
+                key_id,
+                bytes
+            }]),
+            Cosigned::Bad
+        );
+    }
+
+    /// The example of C2SP tlog-cosignature, as far as it goes: its line parses, and the time
+    /// is the one in its message.
+    #[test]
+    fn the_specification_s_time() {
+        let line: SignatureLine = "— witness.example.com/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA=="
+            .parse()
+            .unwrap();
+        let time = line.bytes.first_chunk().copied().map(u64::from_be_bytes);
+        assert_eq!((time, line.bytes.len()), (Some(1_679_315_147), 72));
+    }
+}

@@ -192,3 +192,210 @@ fn check_characters(text: &str) -> Result<(), NoteError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::worked_example::{BODY, NOTE};
+
+    fn line(name: &str) -> SignatureLine {
+        SignatureLine {
+            name: name.into(),
+            key_id: [1, 2, 3, 4],
+            bytes: vec![5; 64],
+        }
+    }
+
+    #[test]
+    fn reads_and_writes_the_same_bytes() {
+        let note = Note::parse(NOTE.as_bytes()).unwrap();
+        assert_eq!(note.text(), BODY);
+        let names: Vec<&str> = note.signatures().iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["example.com/chain", "witness.example/w1"]);
+        assert_eq!(note.signatures()[1].key_id, [0xdf, 0x1c, 0x0a, 0x35]);
+        assert_eq!(note.signatures()[1].bytes.len(), 72);
+        assert_eq!(note.to_string(), NOTE);
+        let again = Note::new(note.text().to_owned(), note.signatures().to_vec()).unwrap();
+        assert_eq!(again, note);
+    }
+
+    #[test]
+    fn the_last_blank_line_separates() {
+        let signature = line("n");
+        for text in [
+            "\n",
+            "a\n",
+            "a\n\n",
+            "\n\n\n",
+            "a\n\nb\n",
+            "a\n\n— n AQIDBAU=\n",
+            "ü\n",
+        ] {
+            let note = Note::new(text.into(), vec![signature.clone()]).unwrap();
+            assert_eq!(note.to_string(), format!("{text}\n{signature}\n"));
+            assert_eq!(
+                Note::parse(note.to_string().as_bytes()),
+                Ok(note),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_made() {
+        let new = |text: &str, line: SignatureLine| Note::new(text.into(), vec![line]);
+        assert_eq!(new("", line("n")), Err(NoteError::Text));
+        assert_eq!(new("a", line("n")), Err(NoteError::Text));
+        assert_eq!(new("a\r\n", line("n")), Err(NoteError::Characters));
+        assert_eq!(new("a\n", line("")), Err(NoteError::SignatureLine));
+        assert_eq!(new("a\n", line("a b")), Err(NoteError::SignatureLine));
+        assert_eq!(new("a\n", line("a+b")), Err(NoteError::SignatureLine));
+        let empty = SignatureLine {
+            bytes: vec![],
+            ..line("n")
+        };
+        assert_eq!(new("a\n", empty), Err(NoteError::SignatureLine));
+        assert_eq!(Note::new("a\n".into(), vec![]), Err(NoteError::Unsigned));
+    }
+
+    #[test]
+    fn limits() {
+        let many = |count| Note::new("a\n".into(), vec![line("n"); count]);
+        let most = many(MAX_SIGNATURES).unwrap().to_string();
+        assert!(Note::parse(most.as_bytes()).is_ok());
+        assert_eq!(many(MAX_SIGNATURES + 1), Err(NoteError::TooManySignatures));
+        let over = format!("{most}{}\n", line("n"));
+        assert_eq!(
+            Note::parse(over.as_bytes()),
+            Err(NoteError::TooManySignatures)
+        );
+
+        let fixed = Note::new("\n".into(), vec![line("n")])
+            .unwrap()
+            .to_string()
+            .len();
+        let sized = |len: usize| format!("{}\n", "x".repeat(len - fixed));
+        let largest = Note::new(sized(MAX_NOTE_BYTES), vec![line("n")])
+            .unwrap()
+            .to_string();
+        assert_eq!(largest.len(), MAX_NOTE_BYTES);
+        assert!(Note::parse(largest.as_bytes()).is_ok());
+        let over = Note::new(sized(MAX_NOTE_BYTES + 1), vec![line("n")]);
+        assert_eq!(over, Err(NoteError::TooLarge));
+        assert_eq!(
+            Note::parse(format!("x{largest}").as_bytes()),
+            Err(NoteError::TooLarge)
+        );
+    }
+
+    #[test]
+    fn malformed_notes_say_why() {
+        for (bytes, error) in [
+            (&b""[..], NoteError::Unsigned),
+            (b"\n", NoteError::Unsigned),
+            (b"\n\n", NoteError::Unsigned),
+            (b"a\n\n", NoteError::Unsigned),
+            (b"a\n\xe2\x80\x94 n AQIDBAU=\n", NoteError::Unsigned),
+            (b"a\n\n\xe2\x80\x94 n AQIDBAU=", NoteError::CutOff),
+            (b"a\n\n\xe2\x80\x94 n AQIDBAU=\n\n", NoteError::Unsigned),
+            (b"a\xff\n\n\xe2\x80\x94 n AQIDBAU=\n", NoteError::Characters),
+            (
+                b"a\r\n\r\n\xe2\x80\x94 n AQIDBAU=\r\n",
+                NoteError::Characters,
+            ),
+            (b"a\0\n\n\xe2\x80\x94 n AQIDBAU=\n", NoteError::Characters),
+            (b"a\n\nb\n", NoteError::SignatureLine),
+        ] {
+            assert_eq!(Note::parse(bytes), Err(error), "{bytes:?}");
+        }
+        assert!(Note::parse("a\n\n— n AQIDBAU=\n".as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn signature_lines_are_read_strictly() {
+        assert!("— n AQIDBAU=".parse::<SignatureLine>().is_ok());
+        for bad in [
+            "",
+            "—",
+            "— n",
+            "— n ",
+            "— AQIDBAU=",
+            "—  AQIDBAU=",
+            "—n AQIDBAU=",
+            "- n AQIDBAU=",
+            "– n AQIDBAU=",
+            " — n AQIDBAU=",
+            "— n  AQIDBAU=",
+            "— n AQIDBAU= ",
+            "— n AQIDBAU=\n",
+            "— n m AQIDBAU=",
+            "— n+m AQIDBAU=",
+            "—\u{a0}n AQIDBAU=",
+            "— n\u{a0}m AQIDBAU=",
+            "— n AQIDBAU",
+            "— n AQIDBAV=",
+            "— n AQID_AU=",
+            "— n AQ==AQIDBA==",
+            "— n AQIDBA==",
+            "— n AQID",
+        ] {
+            assert_eq!(
+                bad.parse::<SignatureLine>(),
+                Err(NoteError::SignatureLine),
+                "{bad:?}"
+            );
+        }
+    }
+
+    /// Every truncation, and every byte replaced by several others: refused, or another note.
+    #[test]
+    fn every_change_shows() {
+        let original = Note::parse(NOTE.as_bytes()).unwrap();
+        for at in 0..NOTE.len() {
+            let cut = Note::parse(&NOTE.as_bytes()[..at]);
+            assert!(
+                cut.is_err_and(|_| true) || NOTE.as_bytes()[at - 1] == b'\n',
+                "cut at {at}"
+            );
+            for flip in [1, 2, 4, 8, 16, 32, 64, 128, 255] {
+                let mut bytes = NOTE.as_bytes().to_vec();
+                bytes[at] ^= flip;
+                if let Ok(note) = Note::parse(&bytes) {
+                    assert_ne!(note, original);
+                    assert_eq!(note.to_string().as_bytes(), bytes);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_another_implementation(
+            text in "[a— \n\r\u{1}]{0,12}",
+            lines in prop::collection::vec("(— )?[a+ ]{0,2} ?(AQIDBAU=|AQIDBAUG|AQIDBA==|[AQ=]{0,6})\n?", 0..4),
+        ) {
+            let bytes = format!("{text}\n{}", lines.concat());
+            let ours = Note::parse(bytes.as_bytes());
+            let theirs = signed_note::Note::from_bytes(bytes.as_bytes());
+            prop_assert_eq!(ours.is_ok(), theirs.is_ok(), "{:?}", ours);
+            if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+                prop_assert_eq!(ours.text().as_bytes(), theirs.text());
+                prop_assert_eq!(ours.to_string().into_bytes(), theirs.to_bytes());
+                prop_assert_eq!(ours.to_string(), bytes);
+            }
+        }
+
+        #[test]
+        fn never_panics(bytes: Vec<u8>, tail: bool) {
+            let mut bytes = bytes;
+            if tail {
+                bytes.extend_from_slice("\n\n— n AQIDBAU=\n".as_bytes());
+            }
+            if let Ok(note) = Note::parse(&bytes) {
+                prop_assert_eq!(note.to_string().into_bytes(), bytes);
+            }
+        }
+    }
+}

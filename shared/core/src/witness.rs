@@ -123,3 +123,173 @@ pub fn decide(
         Accept::Grown
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merkle::Frontier;
+    use crate::merkle::proof::{TileSet, consistency_tiles};
+    use crate::merkle::tile::TileBuilder;
+
+    fn leaf(i: u64) -> Hash {
+        Hash::leaf(&i.to_be_bytes())
+    }
+
+    fn head(size: u64) -> Checkpoint {
+        let mut frontier = Frontier::new();
+        (0..size).for_each(|i| frontier.push(leaf(i)));
+        Checkpoint {
+            origin: "o".into(),
+            size,
+            root: frontier.root(),
+        }
+    }
+
+    fn known(size: u64) -> Witnessed {
+        Witnessed {
+            size,
+            root: head(size).root,
+        }
+    }
+
+    /// For trees of fewer than 256 leaves: they have no full tiles.
+    fn proof(old: u64, size: u64) -> Vec<Hash> {
+        let mut builder = TileBuilder::new();
+        (0..size).for_each(|i| builder.push(leaf(i), &mut |_, _| {}));
+        let mut set = TileSet::new(size);
+        for (id, bytes) in builder.partial_tiles() {
+            set.insert(id, &bytes).unwrap();
+        }
+        assert!(consistency_tiles(old, size).len() <= 1);
+        set.consistency(old).unwrap()
+    }
+
+    #[test]
+    fn growth_is_accepted() {
+        for old in 0..20 {
+            for size in old..20 {
+                let expected = if old == size {
+                    Accept::Same
+                } else {
+                    Accept::Grown
+                };
+                let decision = decide(&known(old), old, &proof(old, size), &head(size));
+                assert_eq!(decision, Ok(expected), "{old} to {size}");
+            }
+        }
+        // The root beside size 0 means nothing.
+        let odd = Witnessed {
+            size: 0,
+            root: leaf(0),
+        };
+        assert_eq!(decide(&odd, 0, &[], &head(3)), Ok(Accept::Grown));
+        assert_eq!(
+            decide(&Witnessed::NOTHING, 0, &[], &head(0)),
+            Ok(Accept::Same)
+        );
+    }
+
+    #[test]
+    fn refusals_come_in_the_protocol_s_order() {
+        let forked = Checkpoint {
+            root: leaf(9),
+            ..head(5)
+        };
+        let check = |old, proof: &[Hash], new: &Checkpoint| {
+            let refusal = decide(&known(5), old, proof, new).unwrap_err();
+            (refusal.http_status(), refusal)
+        };
+        // Too large an old size comes before a stale one, and that before any proof.
+        assert_eq!(
+            check(9, &[], &head(8)),
+            (400, Refusal::OldTooLarge { old: 9, size: 8 })
+        );
+        assert_eq!(
+            check(5, &[], &head(4)),
+            (400, Refusal::OldTooLarge { old: 5, size: 4 })
+        );
+        for (old, new) in [
+            (4, head(8)),
+            (0, head(8)),
+            (6, head(8)),
+            (3, head(3)),
+            (0, head(0)),
+        ] {
+            assert_eq!(
+                check(old, &[leaf(1)], &new),
+                (409, Refusal::Stale { size: 5 })
+            );
+        }
+        assert_eq!(
+            check(5, &[leaf(1)], &forked),
+            (422, Refusal::Fork { size: 5 })
+        );
+        let (status, refusal) = check(5, &[leaf(1)], &head(5));
+        assert_eq!(
+            (status, matches!(refusal, Refusal::BadProof { old: 5, .. })),
+            (422, true)
+        );
+        let good = proof(5, 8);
+        let longer = [&good[..], &[leaf(1)]].concat();
+        let grown_fork = Checkpoint {
+            root: leaf(9),
+            ..head(8)
+        };
+        for (proof, new) in [
+            (&good[1..], &head(8)),
+            (&[], &head(8)),
+            (&longer, &head(8)),
+            (&good, &head(9)),
+            (&good, &grown_fork),
+        ] {
+            assert!(matches!(
+                check(5, proof, new),
+                (422, Refusal::BadProof { old: 5, .. })
+            ));
+        }
+        // The witness knows another history of 5 leaves.
+        let other = Witnessed {
+            size: 5,
+            root: leaf(9),
+        };
+        let refusal = decide(&other, 5, &good, &head(8)).unwrap_err();
+        assert_eq!(
+            refusal,
+            Refusal::BadProof {
+                old: 5,
+                error: ProofError::OldRoot
+            }
+        );
+    }
+
+    #[test]
+    fn first_contact() {
+        let nothing = Witnessed::NOTHING;
+        let bad_empty = Checkpoint {
+            root: leaf(9),
+            ..head(0)
+        };
+        assert_eq!(decide(&nothing, 0, &[], &bad_empty), Err(Refusal::NotEmpty));
+        let refusal = decide(&nothing, 0, &[leaf(1)], &head(3));
+        let error = ProofError::Length;
+        assert_eq!(refusal, Err(Refusal::BadProof { old: 0, error }));
+        let refusal = decide(&nothing, 0, &[leaf(1)], &head(0));
+        assert_eq!(refusal, Err(Refusal::BadProof { old: 0, error }));
+        assert_eq!(
+            decide(&nothing, 3, &[], &head(3)),
+            Err(Refusal::Stale { size: 0 })
+        );
+    }
+
+    #[test]
+    fn hostile_sizes_are_refused() {
+        let huge = Checkpoint {
+            size: u64::MAX,
+            ..head(1)
+        };
+        let refusal = decide(&known(5), 5, &vec![leaf(1); 70], &huge).unwrap_err();
+        assert_eq!(refusal.http_status(), 422);
+        let refusal = decide(&known(5), u64::MAX, &[], &huge).unwrap_err();
+        assert_eq!(refusal, Refusal::Stale { size: 5 });
+    }
+}
