@@ -24,3 +24,5 @@ pub mod signed;
 pub mod time;
 pub mod tlog_proof;
 pub mod witness;
+#[cfg(test)]
+mod worked_example;
