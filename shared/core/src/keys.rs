@@ -579,6 +579,29 @@ mod tests {
         }
     }
 
+    /// HKDF (RFC 5869) written out: one block, so OKM = HMAC(HMAC(zeros, seed), info ‖ 0x01).
+    #[test]
+    fn derived_seeds_follow_hkdf() {
+        fn hmac(key: [u8; 32], message: &[u8]) -> [u8; 32] {
+            let pad = |with: u8| {
+                let mut block = [with; 64];
+                block
+                    .iter_mut()
+                    .zip(key)
+                    .for_each(|(pad, byte)| *pad ^= byte);
+                block
+            };
+            let inner = Sha256::digest([&pad(0x36)[..], message].concat());
+            Sha256::digest([&pad(0x5c)[..], &inner].concat()).into()
+        }
+        let seed = Seed::from_bytes([0xab; 32]);
+        let extracted = hmac([0; 32], &[0xab; 32]);
+        for info in ["", "audit.example.org/aws/0", "audit.example.org/aws/1"] {
+            let expected = hmac(extracted, &[info.as_bytes(), &[1]].concat());
+            assert_eq!(*seed.derived(info).0, expected, "{info}");
+        }
+    }
+
     #[test]
     fn secrets_are_not_shown() {
         let seed = Seed::from_bytes([0xab; 32]);

@@ -317,13 +317,12 @@ impl Canonicalizer {
             end: 0,
             plain,
         };
-        if let Some(open) = self.open.last_mut() {
-            if open.ordered
-                && self.members.len() > open.first_member
-                && let Some(last) = self.members.last()
-            {
-                open.ordered = compare(&self.out, last, &member) == Ordering::Less;
-            }
+        if let Some(open) = self.open.last_mut()
+            && open.ordered
+            && self.members.len() > open.first_member
+            && let Some(last) = self.members.last()
+        {
+            open.ordered = compare(&self.out, last, &member) == Ordering::Less;
         }
         self.members.push(member);
         Ok(lex::skip_space(input, at + 1))

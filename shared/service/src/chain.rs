@@ -1,0 +1,263 @@
+//! A deployment that is open: its policy, and its chains and witnesses with
+//! their stores.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign_core::keys::{KeyKind, VerifierKey};
+use countersign_core::policy::{Policy, PolicyError};
+use countersign_core::segment::body_sha256;
+use countersign_store::local::{LocalHeadStore, LocalSealedStore};
+use countersign_store::{HeadStore, Retention, SealedStore};
+
+use crate::config::{ChainSettings, Location, Settings, WitnessSettings};
+
+/// A policy file has at most this many bytes.
+const MAX_POLICY_BYTES: u64 = 1 << 20;
+
+/// A chain and its stores.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    /// Its settings.
+    pub settings: ChainSettings,
+    /// Its key, as the policy pins it.
+    pub key: VerifierKey,
+    /// Its sealed store.
+    pub sealed: Arc<dyn SealedStore>,
+    /// Its head store.
+    pub head: Arc<dyn HeadStore>,
+}
+
+impl Chain {
+    /// The chain's origin.
+    pub fn origin(&self) -> &str {
+        &self.settings.origin
+    }
+
+    /// The retention of an object that is written now.
+    pub fn retention(&self, now_millis: u64) -> Retention {
+        retention(now_millis, self.settings.retention_days)
+    }
+}
+
+/// A witness and its stores.
+#[derive(Debug, Clone)]
+pub struct Witness {
+    /// Its settings.
+    pub settings: WitnessSettings,
+    /// Its key, as the policy pins it.
+    pub key: VerifierKey,
+    /// Where its anchors are kept.
+    pub sealed: Arc<dyn SealedStore>,
+    /// Where its state is kept.
+    pub state: Arc<dyn HeadStore>,
+}
+
+impl Witness {
+    /// Whether it witnesses that chain: it stands in another cloud.
+    pub fn witnesses(&self, chain: &Chain) -> bool {
+        self.settings.cloud != chain.settings.cloud
+    }
+}
+
+/// A retention of that many days from now.
+pub fn retention(now_millis: u64, days: u32) -> Retention {
+    Retention::Until(now_millis.saturating_add(u64::from(days) * 86_400_000))
+}
+
+/// All chains and witnesses of the settings, under a pinned policy.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// The settings.
+    pub settings: Settings,
+    /// The policy.
+    pub policy: Policy,
+    /// Hex SHA-256 of the policy file.
+    pub policy_sha256: String,
+    /// The chains, in the order of their names.
+    pub chains: Vec<Chain>,
+    /// The witnesses, in the order of their names.
+    pub witnesses: Vec<Witness>,
+}
+
+/// Why a deployment cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The policy file cannot be read.
+    #[error(
+        "the policy {path} cannot be read: {error}; `countersign init` writes it, an auditor gets it from outside the stores"
+    )]
+    PolicyRead {
+        /// The file.
+        path: String,
+        /// What went wrong.
+        error: std::io::Error,
+    },
+    /// The policy file is no policy.
+    #[error("the policy {path}: {error}")]
+    Policy {
+        /// The file.
+        path: String,
+        /// What is wrong and where.
+        error: PolicyError,
+    },
+    /// The policy does not know a chain of the settings.
+    #[error(
+        "the policy has no `log` line for the chain {origin}: is it the policy of these settings? `countersign init` adds chains"
+    )]
+    UnknownChain {
+        /// Its origin.
+        origin: String,
+    },
+    /// The policy does not know a witness of the settings.
+    #[error(
+        "the policy has no `witness` line with the key name {name}: is it the policy of these settings?"
+    )]
+    UnknownWitness {
+        /// Its key name.
+        name: String,
+    },
+    /// No chain of that name.
+    #[error("there is no chain `{name}` in the settings; there are: {known}")]
+    NoSuchChain {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+}
+
+/// Reads a policy file.
+///
+/// # Errors
+/// When it cannot be read or is none.
+pub fn read_policy(path: &Path) -> Result<(Policy, Vec<u8>), OpenError> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() || metadata.len() > MAX_POLICY_BYTES {
+            return Err(std::io::Error::other("it is not a policy file"));
+        }
+        std::fs::read(path)
+    };
+    let bytes = read().map_err(|error| OpenError::PolicyRead {
+        path: path.display().to_string(),
+        error,
+    })?;
+    let policy = Policy::parse(&bytes).map_err(|error| OpenError::Policy {
+        path: path.display().to_string(),
+        error,
+    })?;
+    Ok((policy, bytes))
+}
+
+impl Deployment {
+    /// Opens all stores of the settings. Nothing is created; a store that is not
+    /// there shows when it is read.
+    ///
+    /// # Errors
+    /// When the policy cannot be read or does not know a chain or witness.
+    pub fn open(settings: Settings, policy_path: Option<&Path>) -> Result<Self, OpenError> {
+        let path = policy_path.unwrap_or(&settings.policy);
+        let (policy, bytes) = read_policy(path)?;
+        let chains = settings
+            .chains
+            .iter()
+            .map(|chain| open_chain(chain, &policy))
+            .collect::<Result<_, _>>()?;
+        let witnesses = settings
+            .witnesses
+            .iter()
+            .map(|witness| open_witness(witness, &policy))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            policy,
+            policy_sha256: body_sha256(&bytes),
+            chains,
+            witnesses,
+            settings,
+        })
+    }
+
+    /// The chains of that name: one, or its shards.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn chains_named(&self, name: &str) -> Result<Vec<&Chain>, OpenError> {
+        let of_name =
+            |chain: &&Chain| chain.settings.name == name || chain.settings.display_name() == name;
+        let found: Vec<_> = self.chains.iter().filter(of_name).collect();
+        if found.is_empty() {
+            return Err(OpenError::NoSuchChain {
+                name: name.to_owned(),
+                known: self.settings.chain_names().join(", "),
+            });
+        }
+        Ok(found)
+    }
+
+    /// The chain of that origin.
+    pub fn chain(&self, origin: &str) -> Option<&Chain> {
+        self.chains.iter().find(|chain| chain.origin() == origin)
+    }
+
+    /// The witnesses that stand in another cloud than the chain.
+    pub fn witnesses_of<'a>(&'a self, chain: &'a Chain) -> impl Iterator<Item = &'a Witness> {
+        self.witnesses
+            .iter()
+            .filter(|witness| witness.witnesses(chain))
+    }
+
+    /// Whether these witnesses (by key name) make the policy's quorum for a chain;
+    /// those of the chain's own cloud never count.
+    pub fn has_quorum(&self, chain: &Chain, cosigned: impl Fn(&VerifierKey) -> bool) -> bool {
+        let own = |key: &VerifierKey| {
+            let of_key = |witness: &&Witness| witness.key == *key;
+            self.witnesses
+                .iter()
+                .find(of_key)
+                .is_some_and(|witness| !witness.witnesses(chain))
+        };
+        self.policy
+            .satisfied_by(|witness| !own(&witness.key) && cosigned(&witness.key))
+    }
+}
+
+fn open_chain(settings: &ChainSettings, policy: &Policy) -> Result<Chain, OpenError> {
+    let key = policy
+        .log(&settings.origin)
+        .ok_or_else(|| OpenError::UnknownChain {
+            origin: settings.origin.clone(),
+        })?;
+    Ok(Chain {
+        key: key.clone(),
+        sealed: sealed_store(&settings.sealed),
+        head: head_store(&settings.head),
+        settings: settings.clone(),
+    })
+}
+
+fn open_witness(settings: &WitnessSettings, policy: &Policy) -> Result<Witness, OpenError> {
+    let witness = policy
+        .witness(&settings.key_name)
+        .filter(|witness| witness.key.kind() == KeyKind::Witness)
+        .ok_or_else(|| OpenError::UnknownWitness {
+            name: settings.key_name.clone(),
+        })?;
+    Ok(Witness {
+        key: witness.key.clone(),
+        sealed: sealed_store(&settings.sealed),
+        state: head_store(&settings.state),
+        settings: settings.clone(),
+    })
+}
+
+fn sealed_store(location: &Location) -> Arc<dyn SealedStore> {
+    let Location::File(path) = location;
+    Arc::new(LocalSealedStore::open(path))
+}
+
+fn head_store(location: &Location) -> Arc<dyn HeadStore> {
+    let Location::File(path) = location;
+    Arc::new(LocalHeadStore::open(path))
+}

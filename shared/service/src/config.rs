@@ -1,0 +1,776 @@
+//! Settings: `countersign.toml`, each value also by environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use countersign_core::checkpoint::origin_is_valid;
+use countersign_core::record::Cloud;
+use serde::Deserialize;
+
+/// The name of the settings file where none is given.
+pub const DEFAULT_FILE: &str = "countersign.toml";
+
+const ENVIRONMENT_PREFIX: &str = "COUNTERSIGN_";
+
+/// Names that begin like settings but belong to the command line.
+const ENVIRONMENT_OF_CLI: [&str; 1] = ["COUNTERSIGN_CONFIG"];
+
+/// Settings that were checked: names resolved, defaults filled in, paths made
+/// relative to the settings file's folder.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder that relative paths start from.
+    pub folder: PathBuf,
+    /// What origins and witness names begin with.
+    pub domain: String,
+    /// The policy file.
+    pub policy: PathBuf,
+    /// How old a checkpoint may be before it needs its quorum.
+    pub anchor_grace: Duration,
+    /// Codes of findings that fail though by themselves they only inform.
+    pub fail_on: Vec<String>,
+    /// How many of the newest index objects are searched for duplicates.
+    pub duplicate_window: usize,
+    /// Within how many days the scheduled verification re-reads all of the history.
+    pub scrub_days: u32,
+    /// Cap on a delivery's uncompressed bytes.
+    pub max_input_bytes: u64,
+    /// C2SP witnesses outside all clouds of this deployment.
+    pub outside_witnesses: Vec<OutsideWitness>,
+    /// The chains by name; a sharded chain is one entry a shard.
+    pub chains: Vec<ChainSettings>,
+    /// The witnesses by name.
+    pub witnesses: Vec<WitnessSettings>,
+}
+
+/// One chain, or one shard of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainSettings {
+    /// Its name, without the shard's number.
+    pub name: String,
+    /// Which shard of how many.
+    pub shard: Option<(u32, u32)>,
+    /// Its origin.
+    pub origin: String,
+    /// The cloud that it stands in.
+    pub cloud: Cloud,
+    /// Its sealed store.
+    pub sealed: Location,
+    /// Its head store.
+    pub head: Location,
+    /// Its key.
+    pub key: KeyLocation,
+    /// How long its objects are retained.
+    pub retention_days: u32,
+    /// It may hold nothing but anchors.
+    pub allow_empty: bool,
+}
+
+/// One witness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WitnessSettings {
+    /// Its name in the settings and the policy.
+    pub name: String,
+    /// The name of its key.
+    pub key_name: String,
+    /// Its cloud: it witnesses the chains of the others.
+    pub cloud: Cloud,
+    /// Its key.
+    pub key: KeyLocation,
+    /// Where its state is kept.
+    pub state: Location,
+    /// Where its anchors are kept.
+    pub sealed: Location,
+    /// The chain of its own cloud that holds its anchors' records.
+    pub chain: String,
+}
+
+/// A store's address.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Location {
+    /// A local folder.
+    File(PathBuf),
+}
+
+/// A key's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyLocation {
+    /// A seed file.
+    File(PathBuf),
+}
+
+/// A C2SP witness reached over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutsideWitness {
+    /// Submission prefix.
+    pub url: String,
+    /// Its key.
+    pub vkey: String,
+}
+
+/// Why settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{path}: {error}; give its place with --config, or make one (README, \"Settings\")")]
+    Read {
+        /// The file.
+        path: String,
+        /// What went wrong.
+        error: std::io::Error,
+    },
+    /// Not TOML, or with unknown or missing keys.
+    #[error("{path}: {error}")]
+    Parse {
+        /// The file.
+        path: String,
+        /// What is wrong and where.
+        error: String,
+    },
+    /// An environment variable that sets nothing.
+    #[error("environment variable {name}: {error}")]
+    Environment {
+        /// The variable.
+        name: String,
+        /// What is wrong.
+        error: String,
+    },
+    /// Settings that contradict each other.
+    #[error("{setting}: {problem}")]
+    Invalid {
+        /// Which one.
+        setting: String,
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
+}
+
+fn invalid(setting: impl Into<String>, problem: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid {
+        setting: setting.into(),
+        problem: problem.into(),
+    }
+}
+
+impl Settings {
+    /// Reads a settings file; values of the environment take precedence.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or something in it is not in order.
+    pub fn load(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
+            path: path.display().to_string(),
+            error,
+        })?;
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        Self::parse(&text, &path.display().to_string(), folder, environment)
+    }
+
+    /// Reads settings from text; `path` is for messages.
+    ///
+    /// # Errors
+    /// When something in it is not in order.
+    pub fn parse(
+        text: &str,
+        path: &str,
+        folder: PathBuf,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let parse = |error: toml::de::Error| ConfigError::Parse {
+            path: path.to_owned(),
+            error: error.to_string(),
+        };
+        let mut table: toml::Table = text.parse().map_err(parse)?;
+        for (name, value) in environment {
+            if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX)
+                && !ENVIRONMENT_OF_CLI.contains(&&*name)
+            {
+                set(&mut table, key, &value).map_err(|error| ConfigError::Environment {
+                    name: name.clone(),
+                    error,
+                })?;
+            }
+        }
+        let file: File = table.try_into().map_err(parse)?;
+        file.check(folder)
+    }
+
+    /// The chains of that name: one, or its shards.
+    pub fn chains_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ChainSettings> {
+        self.chains.iter().filter(move |chain| chain.name == name)
+    }
+
+    /// The names of the chains, shards counted once.
+    pub fn chain_names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.chains.iter().map(|chain| &*chain.name).collect();
+        names.dedup();
+        names
+    }
+
+    /// How many cosignatures of other clouds a checkpoint needs: all clouds' but its own.
+    pub fn quorum(&self) -> usize {
+        let mut clouds: Vec<_> = self.witnesses.iter().map(|witness| witness.cloud).collect();
+        clouds.extend(self.chains.iter().map(|chain| chain.cloud));
+        clouds.sort_unstable();
+        clouds.dedup();
+        clouds.len().saturating_sub(1)
+    }
+}
+
+impl ChainSettings {
+    /// As people and the command line name it: `aws`, or `aws/0` for a shard.
+    pub fn display_name(&self) -> String {
+        match self.shard {
+            Some((shard, _)) => format!("{}/{shard}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+/// The file as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    domain: String,
+    #[serde(default = "default_policy")]
+    policy: String,
+    #[serde(default)]
+    anchor_grace: Option<String>,
+    #[serde(default)]
+    fail_on: Vec<String>,
+    #[serde(default)]
+    duplicate_window: Option<usize>,
+    #[serde(default)]
+    scrub_days: Option<u32>,
+    #[serde(default)]
+    max_input_bytes: Option<u64>,
+    #[serde(default)]
+    outside_witnesses: Vec<OutsideWitness>,
+    #[serde(default)]
+    chain: BTreeMap<String, FileChain>,
+    #[serde(default)]
+    witness: BTreeMap<String, FileWitness>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileChain {
+    cloud: Option<String>,
+    sealed: String,
+    head: String,
+    key: String,
+    #[serde(default = "default_retention_days")]
+    retention_days: u32,
+    origin: Option<String>,
+    #[serde(default)]
+    allow_empty: bool,
+    shards: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileWitness {
+    cloud: Option<String>,
+    key: String,
+    state: String,
+    sealed: String,
+    chain: Option<String>,
+}
+
+fn default_policy() -> String {
+    "countersign.policy".into()
+}
+
+fn default_retention_days() -> u32 {
+    365
+}
+
+/// Chains of one name are split into so many shards at most.
+const MAX_SHARDS: u32 = 256;
+
+impl File {
+    fn check(self, folder: PathBuf) -> Result<Settings, ConfigError> {
+        let domain_ok = origin_is_valid(&self.domain) && !self.domain.ends_with('/');
+        if !domain_ok {
+            return Err(invalid(
+                "domain",
+                "must be a name such as audit.example.org (letters, digits, `.`, `_`, `/`, `-`)",
+            ));
+        }
+        let grace = self.anchor_grace.as_deref().unwrap_or("15m");
+        let anchor_grace = duration(grace).ok_or_else(|| {
+            invalid(
+                "anchor_grace",
+                "must be a number with s, m, h or d, such as 15m",
+            )
+        })?;
+        if self.chain.is_empty() {
+            return Err(invalid(
+                "chain",
+                "there is none: add a table such as [chain.aws]",
+            ));
+        }
+        let mut chains = Vec::new();
+        for (name, chain) in &self.chain {
+            chains.append(&mut chain.check(name, &self.domain, &folder)?);
+        }
+        let mut witnesses = Vec::new();
+        for (name, witness) in &self.witness {
+            witnesses.push(witness.check(name, &self.domain, &folder, &chains)?);
+        }
+        let settings = Settings {
+            policy: folder.join(&self.policy),
+            folder,
+            domain: self.domain,
+            anchor_grace,
+            fail_on: self.fail_on,
+            duplicate_window: self.duplicate_window.unwrap_or(12),
+            scrub_days: self.scrub_days.unwrap_or(30),
+            max_input_bytes: self.max_input_bytes.unwrap_or(1 << 30),
+            outside_witnesses: self.outside_witnesses,
+            chains,
+            witnesses,
+        };
+        check_apart(&settings)?;
+        Ok(settings)
+    }
+}
+
+/// What must not be shared between chains and witnesses.
+fn check_apart(settings: &Settings) -> Result<(), ConfigError> {
+    for (nth, chain) in settings.chains.iter().enumerate() {
+        for other in &settings.chains[..nth] {
+            let setting = format!("chain.{}", chain.name);
+            if chain.sealed == other.sealed {
+                let problem = format!("shares its sealed store with chain.{}", other.name);
+                return Err(invalid(format!("{setting}.sealed"), problem));
+            }
+            if chain.origin == other.origin {
+                let problem = format!("is the origin of chain.{} too", other.name);
+                return Err(invalid(format!("{setting}.origin"), problem));
+            }
+        }
+    }
+    for (nth, witness) in settings.witnesses.iter().enumerate() {
+        let setting = format!("witness.{}", witness.name);
+        for other in &settings.witnesses[..nth] {
+            if witness.sealed == other.sealed {
+                let problem = format!("shares its sealed store with witness.{}", other.name);
+                return Err(invalid(format!("{setting}.sealed"), problem));
+            }
+        }
+        // One key per name: a cosignature does not commit to the cosigner's name.
+        if settings
+            .chains
+            .iter()
+            .any(|chain| chain.key == witness.key && chain.shard.is_none())
+        {
+            return Err(invalid(
+                format!("{setting}.key"),
+                "is a chain's key: a witness has its own",
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl FileChain {
+    fn check(
+        &self,
+        name: &str,
+        domain: &str,
+        folder: &Path,
+    ) -> Result<Vec<ChainSettings>, ConfigError> {
+        let setting = |key: &str| format!("chain.{name}.{key}");
+        if !name_is_valid(name) {
+            return Err(invalid(format!("chain.{name}"), NAME_RULE));
+        }
+        let origin = self
+            .origin
+            .clone()
+            .unwrap_or_else(|| format!("{domain}/{name}"));
+        if !origin_is_valid(&origin) {
+            return Err(invalid(
+                setting("origin"),
+                "may hold letters, digits, `.`, `_`, `/`, `-`",
+            ));
+        }
+        if self.retention_days == 0 {
+            return Err(invalid(setting("retention_days"), "must be at least 1"));
+        }
+        let Location::File(sealed) = location(&self.sealed, folder, &setting("sealed"))?;
+        let shard_of = |shard: Option<(u32, u32)>| -> Result<ChainSettings, ConfigError> {
+            let suffix = shard.map(|(number, _)| number.to_string());
+            Ok(ChainSettings {
+                name: name.to_owned(),
+                shard,
+                origin: match &suffix {
+                    Some(suffix) => format!("{origin}/{suffix}"),
+                    None => origin.clone(),
+                },
+                cloud: cloud(self.cloud.as_deref(), name, &setting("cloud"))?,
+                sealed: Location::File(match &suffix {
+                    Some(suffix) => sealed.join(suffix),
+                    None => sealed.clone(),
+                }),
+                head: location(&self.head, folder, &setting("head"))?,
+                key: key(&self.key, folder, &setting("key"))?,
+                retention_days: self.retention_days,
+                allow_empty: self.allow_empty,
+            })
+        };
+        match self.shards {
+            None => Ok(vec![shard_of(None)?]),
+            Some(shards @ 1..=MAX_SHARDS) => (0..shards)
+                .map(|shard| shard_of(Some((shard, shards))))
+                .collect(),
+            Some(_) => Err(invalid(
+                setting("shards"),
+                format!("must be 1 to {MAX_SHARDS}"),
+            )),
+        }
+    }
+}
+
+impl FileWitness {
+    fn check(
+        &self,
+        name: &str,
+        domain: &str,
+        folder: &Path,
+        chains: &[ChainSettings],
+    ) -> Result<WitnessSettings, ConfigError> {
+        let setting = |key: &str| format!("witness.{name}.{key}");
+        if !name_is_valid(name) || name == "none" || name == "clouds" {
+            return Err(invalid(format!("witness.{name}"), NAME_RULE));
+        }
+        let cloud = cloud(self.cloud.as_deref(), name, &setting("cloud"))?;
+        let own = |chain: &&ChainSettings| chain.cloud == cloud;
+        let chain = match &self.chain {
+            Some(named) => chains.iter().filter(own).find(|chain| chain.name == *named),
+            None => chains.iter().find(own),
+        };
+        let Some(chain) = chain else {
+            let problem = format!("names no chain of the cloud {cloud} to seal its anchors in");
+            return Err(invalid(setting("chain"), problem));
+        };
+        Ok(WitnessSettings {
+            name: name.to_owned(),
+            key_name: format!("{domain}/witness/{name}"),
+            cloud,
+            key: key(&self.key, folder, &setting("key"))?,
+            state: location(&self.state, folder, &setting("state"))?,
+            sealed: location(&self.sealed, folder, &setting("sealed"))?,
+            chain: chain.name.clone(),
+        })
+    }
+}
+
+const NAME_RULE: &str =
+    "a name has letters, digits, `-` and `_` (and a witness is not called `none` or `clouds`)";
+
+fn name_is_valid(name: &str) -> bool {
+    let byte_ok = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    !name.is_empty() && name.bytes().all(byte_ok)
+}
+
+fn cloud(named: Option<&str>, name: &str, setting: &str) -> Result<Cloud, ConfigError> {
+    Cloud::parse(named.unwrap_or(name))
+        .ok_or_else(|| invalid(setting, "must be `aws`, `azure`, `gcp` or `other`"))
+}
+
+fn location(text: &str, folder: &Path, setting: &str) -> Result<Location, ConfigError> {
+    match text.strip_prefix("file:") {
+        Some(path) if !path.is_empty() => Ok(Location::File(folder.join(path))),
+        _ => Err(invalid(
+            setting,
+            format!("`{text}` is not a local folder (`file:PATH`)"),
+        )),
+    }
+}
+
+fn key(text: &str, folder: &Path, setting: &str) -> Result<KeyLocation, ConfigError> {
+    match text.strip_prefix("file:") {
+        Some(path) if !path.is_empty() => Ok(KeyLocation::File(folder.join(path))),
+        // The value may be a key that was pasted by mistake: it is not repeated.
+        _ => Err(invalid(
+            setting,
+            "is not the place of a seed file (`file:PATH`)",
+        )),
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let number: u64 = text[..text.len() - unit.len_utf8()].parse().ok()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    number.checked_mul(seconds).map(Duration::from_secs)
+}
+
+/// Sets `CHAIN_<NAME>_<KEY>`, `WITNESS_<NAME>_<KEY>` or `<KEY>` in a table. Names
+/// are those of the file, compared without case and with `-` as `_`.
+fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
+    for kind in ["chain", "witness"] {
+        let prefix = format!("{}_", kind.to_ascii_uppercase());
+        let Some(rest) = key.strip_prefix(&prefix) else {
+            continue;
+        };
+        let tables = table.get_mut(kind).and_then(toml::Value::as_table_mut);
+        let mut candidates: Vec<_> = tables.into_iter().flatten().collect();
+        // `prod_eu` before `prod`: the longest name that fits.
+        candidates.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        for (name, entry) in candidates {
+            let upper = name.to_ascii_uppercase().replace('-', "_");
+            if let Some(key) = rest.strip_prefix(&format!("{upper}_"))
+                && let Some(entry) = entry.as_table_mut()
+            {
+                return set_value(entry, &key.to_ascii_lowercase(), value);
+            }
+        }
+        return Err(format!("names no {kind} of the settings file"));
+    }
+    set_value(table, &key.to_ascii_lowercase(), value)
+}
+
+const KNOWN: [&str; 18] = [
+    "domain",
+    "policy",
+    "anchor_grace",
+    "fail_on",
+    "duplicate_window",
+    "scrub_days",
+    "max_input_bytes",
+    "outside_witnesses",
+    "cloud",
+    "sealed",
+    "head",
+    "key",
+    "retention_days",
+    "origin",
+    "allow_empty",
+    "shards",
+    "state",
+    "chain",
+];
+
+fn set_value(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
+    if !KNOWN.contains(&key) {
+        return Err("sets nothing that countersign knows".into());
+    }
+    let parsed = match key {
+        "duplicate_window" | "scrub_days" | "max_input_bytes" | "retention_days" | "shards" => {
+            value
+                .parse()
+                .map(toml::Value::Integer)
+                .map_err(|_| "must be a whole number")?
+        }
+        "allow_empty" => value
+            .parse()
+            .map(toml::Value::Boolean)
+            .map_err(|_| "must be true or false")?,
+        // A comma-separated list.
+        "fail_on" => {
+            let codes = value
+                .split(',')
+                .map(str::trim)
+                .filter(|code| !code.is_empty());
+            toml::Value::Array(
+                codes
+                    .map(|code| toml::Value::String(code.to_owned()))
+                    .collect(),
+            )
+        }
+        "outside_witnesses" => {
+            let wrapped: toml::Table = format!("v = {value}")
+                .parse()
+                .map_err(|_| "must be a TOML array of tables")?;
+            wrapped
+                .get("v")
+                .cloned()
+                .unwrap_or(toml::Value::Array(Vec::new()))
+        }
+        _ => toml::Value::String(value.to_owned()),
+    };
+    table.insert(key.to_owned(), parsed);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+        domain = "audit.example.org"
+        [chain.aws]
+        sealed = "file:data/aws/sealed"
+        head = "file:data/aws/state"
+        key = "file:keys/aws.seed"
+        [chain.prod-eu]
+        cloud = "azure"
+        sealed = "file:data/azure/sealed"
+        head = "file:data/azure/state"
+        key = "file:/keys/azure.seed"
+        shards = 2
+        [witness.aws]
+        key = "file:keys/aws-witness.seed"
+        state = "file:data/aws/state"
+        sealed = "file:data/aws/sealed"
+    "#;
+
+    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()));
+        Settings::parse(text, "countersign.toml", "base".into(), environment)
+    }
+
+    #[test]
+    fn defaults_paths_and_shards_are_filled_in() {
+        let settings = parse(FILE, &[]).unwrap();
+        assert_eq!(settings.anchor_grace, Duration::from_secs(900));
+        assert_eq!(settings.policy, Path::new("base/countersign.policy"));
+        assert_eq!(
+            (settings.duplicate_window, settings.max_input_bytes),
+            (12, 1 << 30)
+        );
+        let origins: Vec<_> = settings.chains.iter().map(|chain| &*chain.origin).collect();
+        assert_eq!(
+            origins,
+            [
+                "audit.example.org/aws",
+                "audit.example.org/prod-eu/0",
+                "audit.example.org/prod-eu/1"
+            ]
+        );
+        assert_eq!(
+            settings.chains[1].sealed,
+            Location::File("base/data/azure/sealed/0".into())
+        );
+        assert_eq!(
+            settings.chains[1].key,
+            KeyLocation::File("/keys/azure.seed".into())
+        );
+        assert_eq!(settings.chains[1].cloud, Cloud::Azure);
+        assert_eq!(
+            settings.witnesses[0].key_name,
+            "audit.example.org/witness/aws"
+        );
+        assert_eq!(settings.witnesses[0].chain, "aws");
+        assert_eq!(settings.chain_names(), ["aws", "prod-eu"]);
+        assert_eq!(settings.quorum(), 1);
+    }
+
+    #[test]
+    fn the_environment_takes_precedence() {
+        let settings = parse(
+            FILE,
+            &[
+                ("COUNTERSIGN_ANCHOR_GRACE", "2h"),
+                ("COUNTERSIGN_FAIL_ON", "log-volume, logging-changes"),
+                ("COUNTERSIGN_CHAIN_AWS_RETENTION_DAYS", "7"),
+                ("COUNTERSIGN_CHAIN_PROD_EU_SHARDS", "1"),
+                ("COUNTERSIGN_WITNESS_AWS_STATE", "file:/elsewhere"),
+                ("COUNTERSIGN_CONFIG", "x"),
+                ("HOME", "y"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(settings.anchor_grace, Duration::from_secs(7200));
+        assert_eq!(settings.fail_on, ["log-volume", "logging-changes"]);
+        assert_eq!(settings.chains[0].retention_days, 7);
+        assert_eq!(settings.chains.len(), 2);
+        assert_eq!(
+            settings.witnesses[0].state,
+            Location::File("/elsewhere".into())
+        );
+    }
+
+    #[test]
+    fn what_is_not_in_order_is_named() {
+        let with = |from: &str, to: &str| FILE.replace(from, to);
+        for (text, environment, expected) in [
+            (with("domain =", "domian ="), ("", ""), "domian"),
+            (
+                with("shards = 2", "shards = 0"),
+                ("", ""),
+                "chain.prod-eu.shards",
+            ),
+            (
+                with("cloud = \"azure\"", "cloud = \"ibm\""),
+                ("", ""),
+                "chain.prod-eu.cloud",
+            ),
+            (
+                with("file:data/azure/sealed", "file:data/aws/sealed/../x"),
+                ("", ""),
+                "",
+            ),
+            (
+                with("shards = 2", "origin = \"audit.example.org/aws\""),
+                ("", ""),
+                "chain.prod-eu.origin",
+            ),
+            (
+                with("key = \"file:/keys/azure.seed\"", "key = \"0a0b\""),
+                ("", ""),
+                "chain.prod-eu.key",
+            ),
+            (
+                with("file:keys/aws-witness.seed", "file:keys/aws.seed"),
+                ("", ""),
+                "witness.aws.key",
+            ),
+            (
+                with("audit.example.org", "audit example"),
+                ("", ""),
+                "domain",
+            ),
+            ("domain = \"d\"".into(), ("", ""), "[chain.aws]"),
+            (
+                FILE.into(),
+                ("COUNTERSIGN_ANCHOR_GRACE", "15"),
+                "anchor_grace",
+            ),
+            (
+                FILE.into(),
+                ("COUNTERSIGN_GRACE", "15m"),
+                "COUNTERSIGN_GRACE",
+            ),
+            (
+                FILE.into(),
+                ("COUNTERSIGN_CHAIN_GCP_KEY", "x"),
+                "COUNTERSIGN_CHAIN_GCP_KEY",
+            ),
+            (
+                FILE.into(),
+                ("COUNTERSIGN_SCRUB_DAYS", "many"),
+                "whole number",
+            ),
+        ] {
+            let environment = Some(environment).filter(|(name, _)| !name.is_empty());
+            match (parse(&text, environment.as_slice()), expected) {
+                (Ok(_), "") => {}
+                (Err(error), expected) if !expected.is_empty() => {
+                    assert!(error.to_string().contains(expected), "{error}");
+                    assert!(!error.to_string().contains("0a0b"), "{error}");
+                }
+                (result, expected) => panic!("{expected}: {result:?}"),
+            }
+        }
+    }
+}
