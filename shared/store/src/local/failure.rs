@@ -140,9 +140,7 @@ fn next_step(kind: ErrorKind) -> Option<&'static str> {
             "raise the quota of this user or free some of it, then try again"
         }
         ErrorKind::ReadOnlyFilesystem => "mount the file system for writing, then try again",
-        ErrorKind::PermissionDenied => {
-            "give this user access to the folder, and check that its file system knows hard links"
-        }
+        ErrorKind::PermissionDenied => "give this user access to the folder, then try again",
         ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
             "find out who put something else in the place of a folder or file of the store, and run verify"
         }

@@ -250,6 +250,13 @@ impl Temp {
         match fs::hard_link(&self.path, path) {
             Ok(()) => sync_parent(path).map_err(PublishFailure::Unknown),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(PublishFailure::Exists),
+            // File systems without hard links say this too.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                Err(PublishFailure::Failed(Failure::Refused {
+                    reason: error.to_string(),
+                    next: "give this user access to the folder, and keep it on a file system with hard links",
+                }))
+            }
             Err(error) => Err(PublishFailure::of(error)),
         }
     }

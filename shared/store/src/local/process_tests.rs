@@ -70,7 +70,7 @@ async fn what_a_killed_writer_leaves_is_whole() {
     for round in 0..KILLS {
         let mut child = spawn(dir.path(), "until-killed", round as usize);
         while said(dir.path(), round as usize).is_empty() {
-            assert!(child.try_wait().unwrap().is_none(), "the child failed");
+            assert!(child.0.try_wait().unwrap().is_none(), "the child failed");
             sleep(Duration::from_millis(1));
         }
         random = random
@@ -80,8 +80,7 @@ async fn what_a_killed_writer_leaves_is_whole() {
             seen = check_all_after(&store, seen).await;
         }
         sleep(Duration::from_micros((random >> 40) % 3_000));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(child);
 
         check_all_after(&store, String::new()).await;
         let said = said(dir.path(), round as usize);
@@ -124,6 +123,7 @@ async fn child() {
     let number: usize = std::env::var(NUMBER).unwrap().parse().unwrap();
     let mut says = fs::File::create(dir.join(format!("said-{number}"))).unwrap();
     while !dir.join("go").exists() {
+        assert!(dir.exists(), "the test is over");
         sleep(Duration::from_micros(100));
     }
     let (store, heads) = (sealed(&dir), heads(&dir));
@@ -171,21 +171,33 @@ fn run_together(dir: &Path, task: &str) {
     }
     fs::write(dir.join("go"), "").unwrap();
     for mut child in children {
-        assert!(child.wait().unwrap().success(), "a child failed");
+        assert!(child.0.wait().unwrap().success(), "a child failed");
     }
 }
 
-fn spawn(dir: &Path, task: &str, number: usize) -> Child {
+fn spawn(dir: &Path, task: &str, number: usize) -> Killed {
     fs::create_dir_all(dir.join("sealed")).unwrap();
     fs::create_dir_all(dir.join("state")).unwrap();
-    Command::new(std::env::current_exe().unwrap())
+    let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "local::process_tests::child", "--nocapture"])
         .env(TASK, task)
         .env(FOLDER, dir)
         .env(NUMBER, number.to_string())
         .stdout(Stdio::null())
         .spawn()
-        .unwrap()
+        .unwrap();
+    Killed(child)
+}
+
+/// A child that does not outlive the test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What a child has said so far.
