@@ -8,7 +8,6 @@ mod job;
 mod seen;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use countersign_core::genesis::{Genesis, file_sha256};
@@ -26,18 +25,13 @@ use countersign_store::{GetError, ListError, ObjectPages, PutError, SwapError};
 use crate::chain::Chain;
 use crate::clock::Clock;
 use crate::head::{Head, Loaded, StateError, load_head, swap_head};
-use crate::read::{self, MAX_OBJECT_BYTES};
+use crate::objects::{self, MAX_OBJECT_BYTES, MAX_RETRIES, pause};
 
 pub use job::{Incoming, Job, JobError, Receipt};
 use seen::Seen;
 
 /// The compression level of what is stored.
 pub const ZSTD_LEVEL: i32 = 1;
-
-/// How often a call that certainly did nothing is repeated.
-const MAX_RETRIES: u32 = 5;
-/// The wait before the first repetition; it doubles.
-const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// A part of a delivery that is to be sealed.
 #[derive(Debug, Clone)]
@@ -361,7 +355,7 @@ impl Sealer {
         let file = match self
             .chain
             .sealed
-            .get(names::GENESIS, read::MAX_SMALL_BYTES)
+            .get(names::GENESIS, objects::MAX_SMALL_BYTES)
             .await
         {
             Ok(file) => file,
@@ -581,10 +575,6 @@ impl Sealer {
 
 /// A segment's parts have at most this many bytes together: room for a header.
 pub(crate) const MAX_BATCH_BYTES: usize = MAX_CONTENT_BYTES - (8 << 20);
-
-async fn pause(tries: u32) {
-    tokio::time::sleep(RETRY_DELAY * 2u32.pow(tries.min(6) - 1)).await;
-}
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use countersign_store::GetError;
 
 use crate::chain::Chain;
 use crate::head::Head;
-use crate::read::MAX_OBJECT_BYTES;
+use crate::objects::MAX_OBJECT_BYTES;
 
 /// A header with a hundred deliveries fits into this much of an object.
 const HEADER_BYTES: u64 = 32 << 10;
