@@ -297,7 +297,7 @@ impl fmt::Debug for SeedSigner {
     }
 }
 
-/// The `signature` member of signed JSON: base64 of keyID[4] ‖ signature.
+/// The `signature` member of signed JSON: base64 of the key id (4 bytes) ‖ signature.
 #[must_use]
 pub fn tagged_signature(key: &VerifierKey, signature: &[u8; 64]) -> String {
     let mut tagged = key.id.to_vec();
@@ -344,8 +344,8 @@ mod tests {
     use super::*;
     use crate::worked_example::{LOG_KEY, WITNESS_KEY, log, witness};
 
-    const GENERIC: &str = "\
-        0100000000000000000000000000000000000000000000000000000000000000";
+    /// The encoding of the neutral element.
+    const NEUTRAL: &str = "0100000000000000000000000000000000000000000000000000000000000000";
 
     fn public(hex: &str) -> [u8; 32] {
         HEXLOWER.decode(hex.as_bytes()).unwrap().try_into().unwrap()
@@ -463,7 +463,7 @@ mod tests {
     #[test]
     fn weak_and_non_canonical_points_are_refused() {
         for hex in [
-            GENERIC,
+            NEUTRAL,
             "0100000000000000000000000000000000000000000000000000000000000080",
             "0000000000000000000000000000000000000000000000000000000000000000",
             "0000000000000000000000000000000000000000000000000000000000000080",
@@ -516,7 +516,7 @@ mod tests {
         }
     }
 
-    /// S + L is another S to a lax verifier, and small-order R cancels with small-order keys.
+    /// S + L is another S to a lax verifier.
     #[test]
     fn malleable_signatures_are_refused() {
         let signer = log();
@@ -528,9 +528,34 @@ mod tests {
             (*byte, carry) = (sum as u8, sum >> 8);
         }
         assert!(!signer.key().verify(b"message", &signature));
-        let mut weak = [0; 64];
-        weak[..32].copy_from_slice(&public(GENERIC));
-        assert!(!signer.key().verify(b"message", &weak));
+    }
+
+    /// With R the neutral element and S = k·a, the equation of RFC 8032 holds.
+    #[test]
+    fn signatures_with_a_small_order_point_are_refused() {
+        use ed25519_dalek::Verifier as _;
+
+        let signer = log();
+        let neutral = public(NEUTRAL);
+        let hash =
+            sha2::Sha512::digest([&neutral, &signer.key().public(), &b"message"[..]].concat());
+        let secret = signer.signing.to_scalar();
+        let mut response = secret - secret;
+        for bit in (0..512).rev() {
+            response += response;
+            if hash[bit / 8] >> (bit % 8) & 1 == 1 {
+                response += secret;
+            }
+        }
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(&neutral);
+        signature[32..].copy_from_slice(response.as_bytes());
+        let lax = signer
+            .key()
+            .point
+            .verify(b"message", &Signature::from_bytes(&signature));
+        assert!(lax.is_ok());
+        assert!(!signer.key().verify(b"message", &signature));
     }
 
     /// RFC 8032 §7.1, test 2.

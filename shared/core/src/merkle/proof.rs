@@ -37,9 +37,10 @@ pub fn inclusion_tiles(index: u64, size: u64) -> Vec<TileId> {
     if index >= size {
         return Vec::new();
     }
-    let mut tiles = tiles_of(&inclusion_ranges(index, size), size);
-    tiles.extend(Node { height: 0, index }.tile(size));
-    tiles.into_iter().collect()
+    // The leaf itself stands beside its sibling or, when it has none, at the right edge.
+    tiles_of(&inclusion_ranges(index, size), size)
+        .into_iter()
+        .collect()
 }
 
 /// The tiles needed for [`TileSet::consistency`] from the `old` size, and for [`TileSet::root`].
