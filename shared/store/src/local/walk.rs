@@ -1,6 +1,5 @@
 //! Lists the files below a folder in the byte order of their keys.
 
-use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -20,8 +19,13 @@ pub(super) fn list(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Page, (PathBuf, Failure)> {
-    let wanted = Wanted { prefix, after };
-    let mut open = vec![match Level::read(root.to_owned(), "", &wanted) {
+    // One more, to know whether there is more.
+    let wanted = Wanted {
+        prefix,
+        after,
+        at_once: limit + 1,
+    };
+    let mut open = vec![match Level::read(root.to_owned(), String::new(), &wanted) {
         Ok(level) => level,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err((root.to_owned(), Failure::NoStore));
@@ -30,13 +34,18 @@ pub(super) fn list(
     }];
     let mut page = Page::default();
     while let Some(level) = open.last_mut() {
-        let Some(Reverse(entry)) = level.entries.pop() else {
-            open.pop();
+        let Some(entry) = level.entries.pop() else {
+            if let Err(error) = level.read_on(&wanted) {
+                return Err((level.folder.clone(), error.into()));
+            }
+            if level.entries.is_empty() {
+                open.pop();
+            }
             continue;
         };
         let path = level.folder.join(&entry.name);
         if entry.kind == Kind::Folder {
-            match Level::read(path.clone(), &entry.key, &wanted) {
+            match Level::read(path.clone(), entry.key, &wanted) {
                 Ok(level) => open.push(level),
                 // Removed since the folder above it was read.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -67,6 +76,8 @@ pub(super) fn list(
 struct Wanted<'a> {
     prefix: &'a str,
     after: Option<&'a str>,
+    /// How many entries of a folder are held in memory.
+    at_once: usize,
 }
 
 impl Wanted<'_> {
@@ -83,17 +94,42 @@ impl Wanted<'_> {
     }
 }
 
-/// A folder, and what is left to list of it. A heap: sorting is paid for what
-/// is listed, not for what the folder holds.
+/// A folder, and what is left to list of it: the first entries, however many
+/// it holds.
 struct Level {
     folder: PathBuf,
-    entries: BinaryHeap<Reverse<Entry>>,
+    folder_key: String,
+    /// The last in order comes first.
+    entries: Vec<Entry>,
+    /// The key of the last entry, if others come after it.
+    cut_at: Option<String>,
 }
 
 impl Level {
-    fn read(folder: PathBuf, folder_key: &str, wanted: &Wanted<'_>) -> io::Result<Self> {
-        let mut entries = Vec::new();
-        for entry in fs::read_dir(&folder)? {
+    fn read(folder: PathBuf, folder_key: String, wanted: &Wanted<'_>) -> io::Result<Self> {
+        let mut level = Self {
+            folder,
+            folder_key,
+            entries: Vec::new(),
+            cut_at: None,
+        };
+        level.fill(None, wanted)?;
+        Ok(level)
+    }
+
+    /// Reads the entries after those that were read first, if there are any.
+    fn read_on(&mut self, wanted: &Wanted<'_>) -> io::Result<()> {
+        match self.cut_at.take() {
+            Some(last) => self.fill(Some(&last), wanted),
+            None => Ok(()),
+        }
+    }
+
+    fn fill(&mut self, after: Option<&str>, wanted: &Wanted<'_>) -> io::Result<()> {
+        let mut first = BinaryHeap::new();
+        let mut cut = false;
+        let mut key = String::new();
+        for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let name = entry.file_name();
             if name.as_bytes().starts_with(b".") {
@@ -106,21 +142,34 @@ impl Level {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            let mut key = folder_key.to_owned();
+            key.clone_from(&self.folder_key);
             push_printable(&mut key, &name);
-            if kind == Kind::Folder {
+            let asked_for = if kind == Kind::Folder {
                 key.push('/');
-                if wanted.may_be_in(&key) {
-                    entries.push(Reverse(Entry { key, name, kind }));
-                }
-            } else if wanted.has(&key) {
-                entries.push(Reverse(Entry { key, name, kind }));
+                wanted.may_be_in(&key)
+            } else {
+                wanted.has(&key)
+            };
+            if !asked_for || after.is_some_and(|after| key.as_str() <= after) {
+                continue;
             }
+            if first.len() == wanted.at_once {
+                cut = true;
+                if first.peek().is_some_and(|last: &Entry| last.key <= key) {
+                    continue;
+                }
+                first.pop();
+            }
+            first.push(Entry {
+                key: key.clone(),
+                name,
+                kind,
+            });
         }
-        Ok(Self {
-            folder,
-            entries: entries.into(),
-        })
+        self.cut_at = first.peek().filter(|_| cut).map(|last| last.key.clone());
+        self.entries = first.into_sorted_vec();
+        self.entries.reverse();
+        Ok(())
     }
 }
 
@@ -181,7 +230,11 @@ mod tests {
 
     #[test]
     fn folders_that_hold_nothing_wanted_are_left_out() {
-        let wanted = |prefix, after| Wanted { prefix, after };
+        let wanted = |prefix, after| Wanted {
+            prefix,
+            after,
+            at_once: 1,
+        };
         assert!(wanted("", None).may_be_in("a/"));
         assert!(wanted("a/b", None).may_be_in("a/"));
         assert!(wanted("a", None).may_be_in("ab/c/"));
@@ -190,5 +243,32 @@ mod tests {
         assert!(wanted("", Some("a/x")).may_be_in("a/"));
         assert!(!wanted("", Some("a0")).may_be_in("a/"));
         assert!(wanted("", Some("a.b")).may_be_in("a/"));
+    }
+
+    /// Pages of any size give the same keys, also where a folder holds more
+    /// folders than a page holds objects, and most of them nothing.
+    #[test]
+    fn pages_of_any_size_give_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        for index in 0..9 {
+            fs::create_dir_all(dir.path().join(format!("f/{index}/empty"))).unwrap();
+        }
+        let keys = ["a", "f/3.x", "f/3/y", "f/8/y", "f/8/z", "f/9", "g"];
+        for key in keys {
+            fs::write(dir.path().join(key), "").unwrap();
+        }
+        for limit in 1..=keys.len() + 1 {
+            let mut listed = Vec::new();
+            loop {
+                let after = listed.last().cloned();
+                let page = list(dir.path(), "", after.as_deref(), limit).unwrap();
+                assert!(page.objects.len() == limit || !page.more);
+                listed.extend(page.objects.into_iter().map(|object| object.key));
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(listed, keys, "{limit} at a time");
+        }
     }
 }
