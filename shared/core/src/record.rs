@@ -7,6 +7,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::base64;
 use crate::json::{self, Canonicalizer, JsonError, scan};
 use crate::merkle::Hash;
 use crate::time;
@@ -184,8 +185,8 @@ impl Record<'_> {
                 None => Cow::Borrowed(&[]),
             },
             CarrierKind::Bytes => {
-                let inside = &self.value[1..self.value.len() - 1];
-                Cow::Owned(BASE64.decode(inside).unwrap_or_default())
+                let text = scan::string(self.value).unwrap_or_default();
+                Cow::Owned(base64::decode(&text).unwrap_or_default())
             }
         }
     }
@@ -320,7 +321,7 @@ fn check_carrier(
         }
         CarrierKind::Bytes => {
             let bytes = scan::string(value)
-                .and_then(|text| BASE64.decode(text.as_bytes()).ok())
+                .and_then(|text| base64::decode(&text))
                 .ok_or(RecordError::Shape("`raw_base64` is not base64"))?;
             match std::str::from_utf8(&bytes) {
                 Ok(_) => Err(RecordError::Carrier {
@@ -448,6 +449,10 @@ mod tests {
             ),
             (
                 r#"{"cloud":"aws","raw_base64":"//4","source":"text"}"#,
+                "base64",
+            ),
+            (
+                r#"{"cloud":"aws","raw_base64":"/w==/w==","source":"text"}"#,
                 "base64",
             ),
             (r#"[1]"#, "cloud"),

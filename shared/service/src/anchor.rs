@@ -213,3 +213,6 @@ impl WitnessRun<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,3 +20,6 @@ pub mod seal;
 pub mod timeline;
 pub mod verify;
 pub mod witness;
+
+#[cfg(test)]
+mod testing;
