@@ -26,3 +26,6 @@ pub mod tlog_proof;
 pub mod witness;
 #[cfg(test)]
 mod worked_example;
+
+#[cfg(test)]
+mod format_example;
