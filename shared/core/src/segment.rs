@@ -364,3 +364,6 @@ pub fn decompress(object: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
     }
     Ok(content)
 }
+
+#[cfg(test)]
+mod tests;
