@@ -1,0 +1,74 @@
+//! The commands, each in its module.
+
+mod anchor;
+mod canonicalize;
+mod check;
+mod init;
+mod log;
+mod pages;
+mod prove;
+mod seal;
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, Read};
+use std::path::Path;
+
+use countersign_service::chain::Deployment;
+use countersign_service::config::Settings;
+
+use crate::args::{Cli, Command, Common};
+use crate::ui::{Failure, Outcome};
+
+/// Runs the command.
+///
+/// # Errors
+/// When it could not be done, or a check failed.
+pub fn run(cli: Cli) -> Outcome {
+    let common = &cli.common;
+    match &cli.command {
+        Command::Init(args) => block_on(init::run(common, args)),
+        Command::Seal(args) => block_on(seal::run(common, args)),
+        Command::Anchor => block_on(anchor::run(common)),
+        Command::Verify(_) => Err(Failure::undone("verify is not in this build yet")),
+        Command::Prove(args) => block_on(prove::run(common, args)),
+        Command::Check(args) => check::run(common, args),
+        Command::Canonicalize => canonicalize::run(),
+        Command::Log(args) => block_on(log::run(common, args)),
+        Command::Demo(_) => Err(Failure::undone("the demo is not in this build yet")),
+        Command::Completions { shell } => pages::completions(*shell),
+        Command::Man { command } => pages::man(command.as_deref()),
+    }
+}
+
+fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::undone(format_args!("no threads to work with: {error}")))?
+        .block_on(work)
+}
+
+/// The settings, from the file and the environment.
+fn settings(common: &Common) -> Result<Settings, Failure> {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Settings::load(&common.config, environment).map_err(Failure::undone)
+}
+
+/// The stores of the settings, under the policy.
+fn deployment(common: &Common) -> Result<Deployment, Failure> {
+    Deployment::open(settings(common)?, common.policy.as_deref()).map_err(Failure::undone)
+}
+
+/// Reads a file (`-` for stdin) that has at most that many bytes; what is longer
+/// is cut after one byte more.
+fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)?;
+    } else {
+        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}

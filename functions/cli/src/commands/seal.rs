@@ -1,0 +1,231 @@
+//! `seal`: files and stdin into a chain.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, IsTerminal, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use countersign_service::chain::{Chain, Deployment};
+use countersign_service::clock::{Clock, SystemClock};
+use countersign_service::keys::chain_signer;
+use countersign_service::seal::{
+    Incoming, Job, JobError, Outcome as Sealing, Receipt, SealError, Sealer,
+};
+use countersign_sources::FileInput;
+
+use super::deployment;
+use crate::args::{Common, Seal};
+use crate::ui::{Failure, Out, Outcome, Status, counter, say};
+
+/// What a delivery from stdin is called.
+const STDIN: &str = "stdin";
+
+/// Seals the files.
+///
+/// # Errors
+/// When the chain cannot be written.
+pub async fn run(common: &Common, args: &Seal) -> Outcome {
+    let files = files(args)?;
+    let deployment = deployment(common)?;
+    let mut sealers = sealers(&deployment, &args.chain)?;
+    let mut job = Job::new(&mut sealers, deployment.settings.max_input_bytes);
+    let mut out = Out::new();
+    let mut tally = Tally::default();
+    let mut left_out = 0;
+    let bar = counter("files read");
+    for path in &files {
+        bar.inc(1);
+        let receipts = match incoming(path) {
+            Ok(incoming) => job.add(incoming).await,
+            Err(error) => {
+                left_out += 1;
+                let name = path.display();
+                bar.suspend(|| {
+                    say(format_args!(
+                        "countersign: {name} {error}; it was not sealed"
+                    ))
+                });
+                continue;
+            }
+        };
+        match receipts {
+            Ok(receipts) => tally.take(receipts, &mut out),
+            Err(JobError::Source { from, error }) => {
+                left_out += 1;
+                bar.suspend(|| {
+                    say(format_args!(
+                        "countersign: {from} {error}; nothing of it was sealed"
+                    ))
+                });
+            }
+            Err(JobError::Seal(error)) => return stopped(error, out),
+        }
+    }
+    bar.finish_and_clear();
+    match job.finish().await {
+        Ok(receipts) => tally.take(receipts, &mut out),
+        Err(error) => return stopped(error, out),
+    }
+    out.finish()?;
+    tally.say(&args.chain, left_out);
+    Ok(if left_out == 0 {
+        Status::Well
+    } else {
+        Status::Undone
+    })
+}
+
+/// What was printed by then is durable; the rest is not known to be.
+fn stopped(error: SealError, out: Out) -> Outcome {
+    out.finish()?;
+    let next = "deliveries without a line on stdout are to be sealed again";
+    let message = format_args!("{error}; {next}").to_string();
+    Err(match error {
+        SealError::Alarm { .. } | SealError::NoHead { .. } => Failure::failed(message),
+        _ => Failure::undone(message),
+    })
+}
+
+/// `-` once, or nothing where something is piped in, is stdin.
+fn files(args: &Seal) -> Result<Vec<PathBuf>, Failure> {
+    if !args.files.is_empty() {
+        return Ok(args.files.clone());
+    }
+    if io::stdin().is_terminal() {
+        return Err(Failure::undone(
+            "nothing to seal: name files, or pipe logs in",
+        ));
+    }
+    Ok(vec!["-".into()])
+}
+
+/// Writers of the chain, one a shard. This opens its keys.
+fn sealers(deployment: &Deployment, name: &str) -> Result<Vec<Sealer>, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let window = deployment.settings.duplicate_window;
+    let sealer = |chain: &Chain| {
+        let signer = chain_signer(&chain.settings).map_err(Failure::undone)?;
+        Sealer::open(chain.clone(), Arc::new(signer), Arc::clone(&clock), window)
+            .map_err(Failure::undone)
+    };
+    let chains = deployment.chains_named(name).map_err(Failure::undone)?;
+    chains.into_iter().map(sealer).collect()
+}
+
+fn incoming(path: &Path) -> io::Result<Incoming> {
+    let (from, file) = if path == Path::new("-") {
+        (STDIN.to_owned(), spooled_stdin()?)
+    } else {
+        (path.display().to_string(), open(path)?)
+    };
+    Ok(Incoming {
+        from,
+        id: None,
+        input: Box::new(FileInput::new(file)),
+    })
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let fit = |metadata: std::fs::Metadata| {
+        if metadata.is_dir() {
+            Err(io::Error::other(
+                "is a folder, not a file: name the files in it",
+            ))
+        } else if metadata.is_file() {
+            Ok(())
+        } else {
+            Err(io::Error::other(
+                "is not a regular file: pipe its content in instead",
+            ))
+        }
+    };
+    // Before it is opened: a pipe without a writer would wait for ever.
+    let cannot = |error: io::Error| io::Error::other(format!("cannot be read: {error}"));
+    fit(std::fs::metadata(path).map_err(cannot)?)?;
+    let file = File::open(path).map_err(cannot)?;
+    fit(file.metadata().map_err(cannot)?)?;
+    Ok(file)
+}
+
+/// A delivery is read twice, and stdin gives it once.
+fn spooled_stdin() -> io::Result<File> {
+    let spool = |error: io::Error| io::Error::other(format!("cannot be kept meanwhile: {error}"));
+    let mut file = tempfile::tempfile().map_err(spool)?;
+    io::copy(&mut io::stdin().lock(), &mut file).map_err(spool)?;
+    file.rewind().map_err(spool)?;
+    Ok(file)
+}
+
+/// Receipts come a part at a time; a delivery gets one line.
+#[derive(Default)]
+struct Tally {
+    /// The delivery that is not complete yet, by chain.
+    open: BTreeMap<String, Delivery>,
+    deliveries: u64,
+    already: u64,
+    records: u64,
+}
+
+/// What is known of a delivery.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Delivery {
+    records: u64,
+    /// First and last leaf index of what was sealed now.
+    range: Option<(u64, u64)>,
+    sealed_now: bool,
+}
+
+impl Tally {
+    fn take(&mut self, receipts: Vec<Receipt>, out: &mut Out) {
+        for receipt in receipts {
+            let (part, parts) = receipt.part;
+            let delivery = self.open.entry(receipt.origin).or_default();
+            if part == 1 {
+                *delivery = Delivery::default();
+            }
+            delivery.records += receipt.records;
+            if let Sealing::Sealed { first_index } = receipt.outcome {
+                delivery.sealed_now = true;
+                self.records += receipt.records;
+                if let Some(before_last) = receipt.records.checked_sub(1) {
+                    let first = delivery.range.map_or(first_index, |range| range.0);
+                    delivery.range = Some((first, first_index + before_last));
+                }
+            }
+            if part == parts {
+                let range = match delivery.range {
+                    Some((first, last)) => format!("{first}..{last}"),
+                    None => "-".to_owned(),
+                };
+                let what = if delivery.sealed_now {
+                    "sealed"
+                } else {
+                    self.already += 1;
+                    "already sealed"
+                };
+                self.deliveries += 1;
+                let (records, from) = (delivery.records, receipt.from);
+                out.line(format_args!("{what} {range} {records} records {from}"));
+            }
+        }
+        out.flush();
+    }
+
+    fn say(&self, chain: &str, left_out: u64) {
+        let Self {
+            deliveries,
+            already,
+            records,
+            ..
+        } = self;
+        let now = deliveries - already;
+        let left_out = match left_out {
+            0 => String::new(),
+            count => format!(", {count} left out"),
+        };
+        say(format_args!(
+            "{chain}: {records} records of {now} deliveries sealed, {already} deliveries were sealed already{left_out}"
+        ));
+    }
+}

@@ -1,0 +1,175 @@
+//! What the commands share in talking to people and programs.
+
+use std::fmt::{self, Display};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, StdoutLock, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anstyle::Style;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How a command ended, as its exit status says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// All well.
+    Well,
+    /// A check failed.
+    Failed,
+    /// It could not be done.
+    Undone,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Well => Self::SUCCESS,
+            Status::Failed => Self::from(1),
+            Status::Undone => Self::from(2),
+        }
+    }
+}
+
+/// Why a command stopped: what happened, what to do next.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit status.
+    pub status: Status,
+    /// For stderr.
+    pub message: String,
+}
+
+/// How a command ends.
+pub type Outcome = Result<Status, Failure>;
+
+impl Failure {
+    /// It could not be done.
+    pub fn undone(message: impl Display) -> Self {
+        Self {
+            status: Status::Undone,
+            message: message.to_string(),
+        }
+    }
+
+    /// A check failed.
+    pub fn failed(message: impl Display) -> Self {
+        Self {
+            status: Status::Failed,
+            message: message.to_string(),
+        }
+    }
+}
+
+/// A line on stderr. Nobody may be listening, and that is no error.
+pub fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Buffered stdout. When its reader goes away (`| head`), what follows is
+/// dropped; other errors show in [`Out::finish`].
+pub struct Out {
+    writer: BufWriter<StdoutLock<'static>>,
+    error: Option<io::Error>,
+}
+
+impl Out {
+    /// Takes stdout.
+    pub fn new() -> Self {
+        Self {
+            writer: BufWriter::with_capacity(256 << 10, io::stdout().lock()),
+            error: None,
+        }
+    }
+
+    /// Writes bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        if self.is_open() {
+            self.error = self.writer.write_all(bytes).err();
+        }
+    }
+
+    /// Writes a line.
+    pub fn line(&mut self, line: fmt::Arguments<'_>) {
+        if self.is_open() {
+            self.error = writeln!(self.writer, "{line}").err();
+        }
+    }
+
+    /// Lets the reader have what was written so far.
+    pub fn flush(&mut self) {
+        if self.is_open() {
+            self.error = self.writer.flush().err();
+        }
+    }
+
+    /// Whether somebody still reads.
+    pub fn is_open(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// When stdout could not be written, though somebody reads.
+    pub fn finish(mut self) -> Result<(), Failure> {
+        self.flush();
+        match self.error {
+            Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::undone(
+                format_args!("stdout cannot be written: {error}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether stdout takes colour: a terminal, and nobody said no.
+pub fn stdout_takes_colour() -> bool {
+    let said_no = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    io::stdout().is_terminal() && !said_no && !dumb
+}
+
+/// A text in a style, or plain.
+pub fn styled(text: &str, style: Style, colour: bool) -> String {
+    if colour {
+        format!("{style}{text}{style:#}")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// A counter on stderr; hidden unless that is a terminal.
+pub fn counter(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}: {human_pos} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// Text from a log, fit for a terminal: nothing in it may move the cursor or
+/// change a colour.
+pub fn printable(text: &str) -> String {
+    // Besides control characters: those that turn the direction of the text.
+    let unfit = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|c| if unfit(c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_replaced() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\r\n\u{202e}é"),
+            "a\u{fffd}[2Jb\u{fffd}\u{fffd}\u{fffd}é"
+        );
+    }
+}
