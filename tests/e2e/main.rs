@@ -1,0 +1,4 @@
+//! End-to-end tests over local folders.
+
+mod real;
+mod tamper;

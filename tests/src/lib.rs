@@ -1,0 +1,267 @@
+//! Three clouds in local folders, whole: what an end-to-end test needs to seal,
+//! anchor, tamper and verify, through the same jobs that the command line calls.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // for tests alone
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use countersign_core::keys::{KeyKind, Seed, SeedSigner};
+use countersign_core::names;
+use countersign_core::segment::{self, Header};
+use countersign_core::signed;
+use countersign_service::anchor::{AnchorReport, anchor};
+use countersign_service::chain::Deployment;
+use countersign_service::clock::{Clock, SetClock};
+use countersign_service::config::Settings;
+use countersign_service::init::init;
+use countersign_service::keys;
+use countersign_service::seal::{Incoming, Job, JobError, Receipt, Sealer};
+use countersign_service::verify::{self, Options};
+use serde_json::Value;
+
+/// The clouds, in the order of their names.
+pub const CLOUDS: [&str; 3] = ["aws", "azure", "gcp"];
+
+/// 2026-11-24T21:00:00Z.
+pub const START_MILLIS: u64 = 1_795_554_000_000;
+
+/// A folder of the real test material beside the project, if it is there; else
+/// says that the test is skipped.
+pub fn data(path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/data")
+        .join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is absent", path.display());
+    None
+}
+
+/// Three clouds in a folder that goes with them.
+pub struct Clouds {
+    folder: tempfile::TempDir,
+    /// The jobs' clock.
+    pub clock: Arc<SetClock>,
+}
+
+impl Clouds {
+    /// Three chains that were begun.
+    pub async fn new() -> Self {
+        let clouds = Self {
+            folder: tempfile::tempdir().unwrap(),
+            clock: Arc::new(SetClock::new(START_MILLIS)),
+        };
+        let mut text = "domain = \"audit.example.org\"\n".to_owned();
+        for cloud in CLOUDS {
+            text += &format!(
+                "[chain.{cloud}]\nsealed = \"file:{cloud}/sealed\"\nhead = \"file:{cloud}/state\"\nkey = \"file:keys/{cloud}.seed\"\n\
+                 [witness.{cloud}]\nsealed = \"file:{cloud}/sealed\"\nstate = \"file:{cloud}/state\"\nkey = \"file:keys/{cloud}-witness.seed\"\n"
+            );
+        }
+        fs::write(clouds.path("countersign.toml"), text).unwrap();
+        init(&clouds.settings(), None, None, &*clouds.clock)
+            .await
+            .unwrap();
+        clouds
+    }
+
+    /// A copy that can be tampered with.
+    pub fn copy(&self) -> Self {
+        let copy = tempfile::tempdir().unwrap();
+        copy_folder(self.folder.path(), copy.path());
+        Self {
+            folder: copy,
+            clock: Arc::new(SetClock::new(self.clock.unix_millis())),
+        }
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> Settings {
+        Settings::load(&self.path("countersign.toml"), []).unwrap()
+    }
+
+    /// All stores, under the pinned policy.
+    pub fn deployment(&self) -> Deployment {
+        Deployment::open(self.settings(), None).unwrap()
+    }
+
+    /// The signer of a chain.
+    pub fn signer(&self, chain: &str) -> SeedSigner {
+        let settings = self.settings();
+        keys::chain_signer(settings.chains_named(chain).next().unwrap()).unwrap()
+    }
+
+    /// Seals deliveries (name and bytes); broken ones are returned with their error.
+    pub async fn seal(
+        &self,
+        chain: &str,
+        deliveries: Vec<(String, Vec<u8>)>,
+    ) -> (Vec<Receipt>, Vec<JobError>) {
+        let deployment = self.deployment();
+        let chain = deployment.chains_named(chain).unwrap()[0].clone();
+        let signer = Arc::new(keys::chain_signer(&chain.settings).unwrap());
+        let mut sealers = [Sealer::open(chain, signer, self.clock.clone(), 12).unwrap()];
+        let mut job = Job::new(&mut sealers, 1 << 30);
+        let (mut receipts, mut errors) = (Vec::new(), Vec::new());
+        for (from, bytes) in deliveries {
+            match job
+                .add(Incoming {
+                    from,
+                    id: None,
+                    input: Box::new(bytes),
+                })
+                .await
+            {
+                Ok(done) => receipts.extend(done),
+                Err(error) => errors.push(error),
+            }
+        }
+        receipts.extend(job.finish().await.unwrap());
+        (receipts, errors)
+    }
+
+    /// Publishes and witnesses every chain once.
+    pub async fn anchor(&self) -> AnchorReport {
+        anchor(&self.deployment(), self.clock.clone())
+            .await
+            .unwrap()
+    }
+
+    /// Verifies everything; the report as the command line prints it.
+    pub async fn verify(&self) -> Value {
+        self.verify_with(&self.deployment()).await
+    }
+
+    /// Verifies a deployment, which may have another policy.
+    pub async fn verify_with(&self, deployment: &Deployment) -> Value {
+        let report = verify::verify(deployment, &Options::default(), &*self.clock, &())
+            .await
+            .unwrap();
+        serde_json::from_str(&report.to_json()).unwrap()
+    }
+
+    /// The objects of a cloud's sealed store: name and bytes.
+    pub fn objects(&self, cloud: &str) -> BTreeMap<String, Vec<u8>> {
+        let root = self.path(cloud).join("sealed");
+        let mut found = BTreeMap::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.file_name().unwrap().to_string_lossy().starts_with('.') {
+                    continue;
+                }
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path
+                        .strip_prefix(&root)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned();
+                    found.insert(name, fs::read(path).unwrap());
+                }
+            }
+        }
+        found
+    }
+
+    /// Names of a cloud's objects that begin so.
+    pub fn named(&self, cloud: &str, prefix: &str) -> Vec<String> {
+        self.objects(cloud)
+            .into_keys()
+            .filter(|name| name.starts_with(prefix))
+            .collect()
+    }
+
+    /// Removes an object, as an administrator of the folder can.
+    pub fn remove(&self, cloud: &str, name: &str) {
+        fs::remove_file(self.path(cloud).join("sealed").join(name)).unwrap();
+    }
+
+    /// Puts other bytes in an object's place.
+    pub fn replace(&self, cloud: &str, name: &str, bytes: &[u8]) {
+        let path = self.path(cloud).join("sealed").join(name);
+        let _ = fs::remove_file(&path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+/// Checks that did not pass: `chain check` for each, sorted.
+pub fn failed(report: &Value) -> Vec<String> {
+    with_status(report, "fail")
+}
+
+/// Checks of that status.
+pub fn with_status(report: &Value, status: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for chain in report["chains"].as_array().unwrap() {
+        let name = chain["origin"]
+            .as_str()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap();
+        for check in chain["checks"].as_array().unwrap() {
+            if check["status"] == status {
+                found.push(format!("{name} {}", check["name"].as_str().unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// Segments whose `change` maps the header and body, signed anew and compressed.
+pub fn resealed(
+    object: &[u8],
+    seed: Option<u8>,
+    signer: &SeedSigner,
+    change: impl FnOnce(&mut Header, &mut Vec<u8>),
+) -> Vec<u8> {
+    let content = segment::decompress(object, 64 << 20).unwrap();
+    let line_end = content.iter().position(|byte| *byte == b'\n').unwrap();
+    let mut header: Header = signed::read(&content[..line_end]).unwrap();
+    let mut body = content[line_end + 1..].to_vec();
+    change(&mut header, &mut body);
+    let line = match seed {
+        Some(seed) => {
+            let seed = Seed::from_bytes([seed; 32]);
+            let other = SeedSigner::new(&header.origin, KeyKind::Log, &seed).unwrap();
+            signed::sign(&mut header, &other).unwrap()
+        }
+        None => signed::sign(&mut header, signer).unwrap(),
+    };
+    segment::encode(&line, &body, 3).unwrap()
+}
+
+/// The name of the segment of a chain that follows the one at `start`.
+pub fn end_of(object: &[u8]) -> String {
+    let content = segment::decompress(object, 64 << 20).unwrap();
+    let line_end = content.iter().position(|byte| *byte == b'\n').unwrap();
+    let header: Header = signed::read(&content[..line_end]).unwrap();
+    names::segment(header.end)
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
