@@ -1,0 +1,129 @@
+//! Verification: everything that is stored, against a pinned policy.
+//!
+//! Heads are read first and again last; names are listed in the reverse order of
+//! their writing, segments last; segments are read in parallel and hashed into
+//! the tree in order ([`history`]); all else is compared with that tree. What
+//! could not be read is told apart from what contradicts.
+
+mod anchors;
+mod checks;
+mod codes;
+mod fetch;
+mod heads;
+mod history;
+mod match_anchors;
+mod names;
+mod posture;
+mod published;
+mod read;
+mod report;
+mod run;
+mod since;
+mod text;
+mod tiles;
+mod volume;
+
+#[cfg(test)]
+mod tests;
+
+use countersign_core::merkle::Hash;
+
+use crate::chain::{Deployment, OpenError};
+use crate::clock::Clock;
+
+pub use checks::Check;
+pub use report::{
+    AnchorReport, ChainReport, CheckReport, Finding, PolicyReport, Report, Severity, Status,
+    Verdict,
+};
+
+/// What is verified, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// One chain by name (or all its shards); all of them otherwise. The others
+    /// are read too, since their records hold its anchors.
+    pub chain: Option<String>,
+    /// Begin at a size that is trusted.
+    pub since: Option<Since>,
+    /// Milliseconds since 1970 that ages are taken from instead of now.
+    pub at_millis: Option<u64>,
+    /// Segments that are read at a time.
+    pub concurrency: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            chain: None,
+            since: None,
+            at_millis: None,
+            concurrency: std::thread::available_parallelism().map_or(2, usize::from),
+        }
+    }
+}
+
+/// A size that is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// Leaves before it are not read again.
+    pub size: u64,
+    /// The root at that size; otherwise the checkpoint there needs a quorum.
+    pub root: Option<Hash>,
+}
+
+/// Where a verification tells how far it is.
+pub trait Progress: Send + Sync {
+    /// Segments to read in all, and the bytes of their objects.
+    fn total(&self, _objects: u64, _bytes: u64) {}
+    /// So many more were read.
+    fn advanced(&self, _objects: u64, _bytes: u64) {}
+}
+
+impl Progress for () {}
+
+/// Why there is nothing to report: the question cannot be answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// No chain of that name.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A size is one chain's.
+    #[error("--since is a size of one chain: name it with --chain")]
+    SinceNeedsChain,
+    /// No segment begins there.
+    #[error(
+        "--since {size}: no segment of {origin} begins there; give the size of a checkpoint, or of an earlier report"
+    )]
+    SinceNoBoundary {
+        /// The size asked for.
+        size: u64,
+        /// The chain.
+        origin: String,
+    },
+    /// Nothing vouches for the history before that size.
+    #[error(
+        "--since {size}: {origin} has no checkpoint there with the policy's quorum; give its root as --since {size}:ROOT, or verify from the beginning"
+    )]
+    SinceUntrusted {
+        /// The size asked for.
+        size: u64,
+        /// The chain.
+        origin: String,
+    },
+}
+
+/// Verifies a deployment.
+///
+/// What cannot be read is in the report, as `incomplete`, not an error.
+///
+/// # Errors
+/// When the question itself is wrong: see [`VerifyError`].
+pub async fn verify(
+    deployment: &Deployment,
+    options: &Options,
+    clock: &dyn Clock,
+    progress: &dyn Progress,
+) -> Result<Report, VerifyError> {
+    run::run(deployment, options, clock, progress).await
+}

@@ -1,0 +1,135 @@
+//! Versions, locks and times.
+
+use countersign_core::genesis::Genesis;
+use countersign_core::names::Object;
+use countersign_core::time;
+use countersign_store::{Knowledge, ObjectVersion, VersionPages};
+
+use super::checks::{Check, Checks, Detail};
+use super::codes;
+use super::history::History;
+use crate::chain::Chain;
+
+/// Clocks may differ by this much.
+pub(super) const TOLERANCE_MILLIS: i64 = 300_000;
+
+/// One version per key, and each retained for long enough.
+pub(super) async fn versions(
+    chain: &Chain,
+    genesis: Option<&Genesis>,
+    history: &History,
+    checks: &mut Checks,
+) {
+    let days = genesis.map_or(chain.settings.retention_days, |genesis| {
+        genesis.retention_days
+    });
+    let created = genesis.and_then(|genesis| time::parse(&genesis.created_at));
+    let created = created.map(|at| at.unix_millis());
+    let mut pages = VersionPages::new(&*chain.sealed, "");
+    loop {
+        match pages.next().await {
+            Ok(Knowledge::Known(Some(page))) => {
+                for of_key in page.chunk_by(|a, b| a.key == b.key) {
+                    one_version(of_key, checks);
+                    retained(of_key, history, created, days, checks);
+                }
+            }
+            Ok(Knowledge::Known(None)) => return,
+            Ok(Knowledge::NotApplicable { reason }) => {
+                checks.skip(Check::RetentionLocks, &reason);
+                return;
+            }
+            Err(error) => {
+                checks.unknown(Check::ObjectVersions, error.to_string());
+                checks.unknown(Check::RetentionLocks, error.to_string());
+                return;
+            }
+        }
+    }
+}
+
+fn one_version(versions: &[ObjectVersion], checks: &mut Checks) {
+    let Some(newest) = versions.first() else {
+        return;
+    };
+    let detail = Detail::object(&newest.key).expected("one version");
+    if versions.iter().any(|version| version.delete_marker) {
+        checks.find(&codes::DELETE_MARKER, detail);
+    } else if versions.len() > 1 {
+        let found = format!("{} versions", versions.len());
+        checks.find(&codes::SECOND_VERSION, detail.found(found));
+    }
+}
+
+fn retained(
+    versions: &[ObjectVersion],
+    history: &History,
+    created: Option<i64>,
+    days: u32,
+    checks: &mut Checks,
+) {
+    let sealed = |size: u64| history.ending_at(size).and_then(|fact| fact.sealed_at);
+    let Some(version) = versions.iter().rev().find(|version| !version.delete_marker) else {
+        return;
+    };
+    // From the latest time that is certainly not after the object was written.
+    let written = match Object::parse(&version.key) {
+        Some(Object::Genesis) => created,
+        Some(Object::Segment { start }) => history
+            .starting_at(start)
+            .and_then(|(_, fact)| fact.sealed_at),
+        Some(Object::Index { size } | Object::Checkpoint { size }) => sealed(size),
+        Some(Object::Anchor { seconds, .. }) => i64::try_from(seconds)
+            .ok()
+            .and_then(|seconds| seconds.checked_mul(1000)),
+        Some(Object::Tile(_)) => created,
+        Some(Object::Evidence | Object::Report) | None => return,
+    };
+    checks.checked(Check::RetentionLocks, 1);
+    let Some(written) = written else {
+        return;
+    };
+    let until = written.saturating_add(i64::from(days) * 86_400_000);
+    let least = u64::try_from(until.saturating_sub(TOLERANCE_MILLIS)).unwrap_or(0);
+    let detail = Detail::object(&version.key);
+    let text = time::from_unix_millis;
+    match version.retain_until {
+        Some(found) if found >= least => {
+            if !version.mode.is_some_and(|mode| mode.is_firm()) {
+                checks.find(&codes::LOCK_SOFT, detail);
+            }
+        }
+        Some(found) => {
+            let detail = detail.expected(text(least)).found(text(found));
+            checks.find(&codes::RETENTION_SHORT, detail);
+        }
+        None => {
+            let detail = detail.expected(text(least)).found("no retention");
+            checks.find(&codes::RETENTION_SHORT, detail);
+        }
+    }
+}
+
+/// Segments do not say that they were sealed before those before them.
+pub(super) fn sealed_in_order(history: &History, checks: &mut Checks) {
+    let mut latest: Option<i64> = None;
+    for fact in &history.facts {
+        let Some(at) = fact.sealed_at else { continue };
+        checks.checked(Check::TimeOrder, 1);
+        if let Some(before) = latest
+            && at < before.saturating_sub(TOLERANCE_MILLIS)
+        {
+            let detail = Detail::object(countersign_core::names::segment(fact.start))
+                .index(fact.start)
+                .expected(format!("not before {}", millis(before)))
+                .found(millis(at));
+            checks.find(&codes::SEALED_AT_BACK, detail);
+        }
+        latest = latest.max(Some(at));
+    }
+}
+
+/// A time as text; before 1970 as its beginning.
+pub(super) fn millis(at: i64) -> String {
+    time::from_unix_millis(u64::try_from(at).unwrap_or(0))
+}

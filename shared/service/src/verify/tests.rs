@@ -1,0 +1,1 @@
+//! Whole verifications over stores in memory.
