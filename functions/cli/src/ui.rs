@@ -148,6 +148,22 @@ pub fn counter(what: &'static str) -> ProgressBar {
     bar
 }
 
+/// A bar of bytes on stderr; hidden unless that is a terminal. Its length grows.
+pub fn byte_bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+    let template = "{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar
+}
+
+/// `1 file`, `2 files`.
+pub fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// Text from a log, fit for a terminal: nothing in it may move the cursor or
 /// change a colour.
 pub fn printable(text: &str) -> String {

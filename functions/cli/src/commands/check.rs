@@ -34,7 +34,7 @@ pub fn run(common: &Common, args: &Check) -> Outcome {
         Failure::failed(format_args!("{name} proves nothing: {error}"))
     })?;
     let mut out = Out::new();
-    print(&file, &proven, &policy, &mut out);
+    print(&file, &proven, &policy, "", &mut out);
     out.finish()?;
     Ok(Status::Well)
 }
@@ -57,9 +57,9 @@ fn policy(common: &Common) -> Result<Policy, Failure> {
     Ok(read_policy(&path).map_err(Failure::undone)?.0)
 }
 
-/// Prints what was proven.
-pub fn print(file: &ProofFile, proven: &Proven, policy: &Policy, out: &mut Out) {
-    let mut line = |name: &str, text: String| out.line(format_args!("{name:<10}{text}"));
+/// Prints what was proven, each line after the indent.
+pub fn print(file: &ProofFile, proven: &Proven, policy: &Policy, indent: &str, out: &mut Out) {
+    let mut line = |name: &str, text: String| out.line(format_args!("{indent}{name:<10}{text}"));
     let checkpoint = &proven.checkpoint;
     line("proven", subject(&file.record));
     line("chain", checkpoint.origin.clone());

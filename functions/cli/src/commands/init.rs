@@ -5,7 +5,7 @@ use countersign_service::init::{InitError, init};
 
 use super::settings;
 use crate::args::{Common, Init};
-use crate::ui::{Failure, Out, Outcome, Status, say};
+use crate::ui::{Failure, Out, Outcome, Status, count, say};
 
 /// Begins what was not begun.
 ///
@@ -32,9 +32,9 @@ pub async fn run(common: &Common, args: &Init) -> Outcome {
     }
     out.finish()?;
     say(format_args!(
-        "{} chains begun, {} keys made. Keep the policy files where no cloud administrator can change them; next: countersign seal",
-        report.chains.len(),
-        report.keys
+        "{} begun, {} made. Keep the policy files where no cloud administrator can change them; next: countersign seal",
+        count(report.chains.len() as u64, "chain", "chains"),
+        count(report.keys as u64, "key", "keys")
     ));
     Ok(Status::Well)
 }

@@ -99,11 +99,52 @@ fn text(entry: &Entry<'_>, chain_width: usize) -> String {
     let brief = Brief::of(&entry.record);
     format!(
         "{}  {}  {}  {}  {}  {}",
-        column(entry.record.time.unwrap_or(entry.sealed_at), TIME_WIDTH),
+        column(
+            &to_millis(entry.record.time.unwrap_or(entry.sealed_at)),
+            TIME_WIDTH
+        ),
         column(&entry.chain.settings.display_name(), chain_width),
         column(&printable(&entry.record.source), SOURCE_WIDTH),
-        column(&brief.who, WHO_WIDTH),
+        column(short(&brief.who), WHO_WIDTH),
         column(&brief.what, WHAT_WIDTH),
         entry.index
     )
+}
+
+/// A time without what is finer than milliseconds.
+fn to_millis(time: &str) -> String {
+    match time.get(..TIME_WIDTH - 1) {
+        Some(cut) if time.len() > TIME_WIDTH => format!("{cut}Z"),
+        _ => time.to_owned(),
+    }
+}
+
+/// An ARN without service and account; they stand in the record.
+fn short(who: &str) -> &str {
+    match who.strip_prefix("arn:") {
+        Some(arn) => arn.splitn(5, ':').last().unwrap_or(arn),
+        None => who,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_hold_what_tells_records_apart() {
+        assert_eq!(
+            to_millis("2026-11-23T04:02:10.349059Z"),
+            "2026-11-23T04:02:10.349Z"
+        );
+        assert_eq!(to_millis("2026-11-23T04:02:10Z"), "2026-11-23T04:02:10Z");
+        assert_eq!(short("arn:aws:iam::111122223333:user/a:b"), "user/a:b");
+        assert_eq!(short("a@example.org"), "a@example.org");
+    }
+
+    #[test]
+    fn failed_outweighs_undone() {
+        assert_eq!(worse(Status::Undone, Status::Failed), Status::Failed);
+        assert_eq!(worse(Status::Well, Status::Undone), Status::Undone);
+    }
 }

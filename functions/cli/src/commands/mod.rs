@@ -3,11 +3,13 @@
 mod anchor;
 mod canonicalize;
 mod check;
+mod demo;
 mod init;
 mod log;
 mod pages;
 mod prove;
 mod seal;
+mod verify;
 
 use std::fs::File;
 use std::future::Future;
@@ -30,12 +32,12 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Init(args) => block_on(init::run(common, args)),
         Command::Seal(args) => block_on(seal::run(common, args)),
         Command::Anchor => block_on(anchor::run(common)),
-        Command::Verify(_) => Err(Failure::undone("verify is not in this build yet")),
+        Command::Verify(args) => block_on(verify::run(common, args)),
         Command::Prove(args) => block_on(prove::run(common, args)),
         Command::Check(args) => check::run(common, args),
         Command::Canonicalize => canonicalize::run(),
         Command::Log(args) => block_on(log::run(common, args)),
-        Command::Demo(_) => Err(Failure::undone("the demo is not in this build yet")),
+        Command::Demo(args) => block_on(demo::run(args)),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { command } => pages::man(command.as_deref()),
     }

@@ -7,7 +7,7 @@ use countersign_service::prove::{ProveError, event_ids, find_event, prove};
 
 use super::{deployment, read_up_to};
 use crate::args::{Common, Prove};
-use crate::ui::{Failure, Out, Outcome, Status, counter, say};
+use crate::ui::{Failure, Out, Outcome, Status, count, counter, say};
 
 /// Proves a record.
 ///
@@ -36,9 +36,13 @@ pub async fn run(common: &Common, args: &Prove) -> Outcome {
                 ))
             })?;
             say(format_args!(
-                "leaf {index} of {origin} is proven at size {} with {} cosignatures; next: countersign check {} --policy FILE",
+                "leaf {index} of {origin} is proven at size {} with {}; next: countersign check {} --policy FILE",
                 proof.proven.checkpoint.size,
-                proof.proven.cosigned.len(),
+                count(
+                    proof.proven.cosigned.len() as u64,
+                    "cosignature",
+                    "cosignatures"
+                ),
                 path.display()
             ));
         }

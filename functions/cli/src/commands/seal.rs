@@ -16,7 +16,7 @@ use countersign_sources::FileInput;
 
 use super::deployment;
 use crate::args::{Common, Seal};
-use crate::ui::{Failure, Out, Outcome, Status, counter, say};
+use crate::ui::{Failure, Out, Outcome, Status, count, counter, say};
 
 /// What a delivery from stdin is called.
 const STDIN: &str = "stdin";
@@ -101,7 +101,7 @@ fn files(args: &Seal) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Writers of the chain, one a shard. This opens its keys.
-fn sealers(deployment: &Deployment, name: &str) -> Result<Vec<Sealer>, Failure> {
+pub(super) fn sealers(deployment: &Deployment, name: &str) -> Result<Vec<Sealer>, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let window = deployment.settings.duplicate_window;
     let sealer = |chain: &Chain| {
@@ -222,10 +222,13 @@ impl Tally {
         let now = deliveries - already;
         let left_out = match left_out {
             0 => String::new(),
-            count => format!(", {count} left out"),
+            number => format!("; {} left out", count(number, "file was", "files were")),
         };
         say(format_args!(
-            "{chain}: {records} records of {now} deliveries sealed, {already} deliveries were sealed already{left_out}"
+            "{chain}: {} of {} sealed; {} sealed already{left_out}",
+            count(*records, "record", "records"),
+            count(now, "delivery", "deliveries"),
+            count(*already, "delivery was", "deliveries were")
         ));
     }
 }
