@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign_core::keys::{KeyKind, Seed, SeedSigner};
-use countersign_core::names;
 use countersign_core::segment::{self, Header};
 use countersign_core::signed;
 use countersign_service::anchor::{AnchorReport, anchor};
@@ -245,15 +244,8 @@ pub fn resealed(
     segment::encode(&line, &body, 3).unwrap()
 }
 
-/// The name of the segment of a chain that follows the one at `start`.
-pub fn end_of(object: &[u8]) -> String {
-    let content = segment::decompress(object, 64 << 20).unwrap();
-    let line_end = content.iter().position(|byte| *byte == b'\n').unwrap();
-    let header: Header = signed::read(&content[..line_end]).unwrap();
-    names::segment(header.end)
-}
-
-fn copy_folder(from: &Path, to: &Path) {
+/// Copies a folder and all below it.
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
