@@ -2,7 +2,7 @@
 //!
 //! Heads are read first and again last; names are listed in the reverse order of
 //! their writing, segments last; segments are read in parallel and hashed into
-//! the tree in order ([`history`]); all else is compared with that tree. What
+//! the tree in order (`walk`); all else is compared with that tree. What
 //! could not be read is told apart from what contradicts.
 
 mod anchors;
@@ -22,6 +22,7 @@ mod since;
 mod text;
 mod tiles;
 mod volume;
+mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -84,7 +84,7 @@ impl Text {
         ];
         for chain in &report.chains {
             rows.push([
-                tail(&chain.origin, 22),
+                tail(short(&chain.origin, report), 22),
                 chain.size.to_string(),
                 chain.published.to_string(),
                 chain.segments.to_string(),
@@ -117,7 +117,7 @@ impl Text {
             self.line(&format!(
                 "  {painted}  {severity}  {}  {}",
                 row.check.name.name(),
-                tail(&row.chain.origin, 30)
+                tail(short(&row.chain.origin, report), 30)
             ));
             let times = match row.count {
                 1 => String::new(),
@@ -218,8 +218,8 @@ impl Text {
                 };
                 let lag = newest.and_then(|anchor| anchor.lag_seconds);
                 rows.push([
-                    tail(&chain.origin, 18),
-                    tail(name, 18),
+                    tail(short(&chain.origin, report), 18),
+                    tail(short(name, report), 18),
                     count,
                     newest.map_or_else(dash, |anchor| anchor.size.to_string()),
                     newest.map_or_else(dash, |anchor| short_time(&anchor.time)),
@@ -414,6 +414,12 @@ fn severity(severity: Severity) -> &'static str {
 
 fn dash() -> String {
     "-".to_owned()
+}
+
+/// A name without the domain, which the headline says.
+fn short<'a>(name: &'a str, report: &Report) -> &'a str {
+    let rest = name.strip_prefix(&*report.domain);
+    rest.and_then(|rest| rest.strip_prefix('/')).unwrap_or(name)
 }
 
 /// The end of a name that is too long: names differ there.

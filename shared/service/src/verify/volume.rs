@@ -180,10 +180,11 @@ fn logging_change(record: &Record<'_>) -> Option<String> {
     if record.carrier != CarrierKind::Event {
         return None;
     }
+    // Names as they stand, with their quotes.
     let (path, names): (&[&str], &[&str]) = match &*record.source {
-        "aws.cloudtrail" => (&["eventName"], &AWS_CHANGES),
-        "azure.activity" => (&["operationName"], &AZURE_CHANGES),
-        "gcp.audit" => (&["protoPayload", "methodName"], &GCP_CHANGES),
+        "aws.cloudtrail" => (&["\"eventName\""], &AWS_CHANGES),
+        "azure.activity" => (&["\"operationName\""], &AZURE_CHANGES),
+        "gcp.audit" => (&["\"protoPayload\"", "\"methodName\""], &GCP_CHANGES),
         _ => return None,
     };
     let mut value = record.value;
