@@ -95,6 +95,9 @@ pub async fn publish(sealer: &mut Sealer) -> Result<Option<Published>, PublishEr
         if from > head.published {
             sealer.published(from).await?;
         }
+        if from == head.size() {
+            return Ok(published);
+        }
         let run = Run::resume(&chain, from).await?;
         let Some(run) = run
             .read_to(head.size(), head.root(), sealer.clock().unix_millis())
