@@ -429,6 +429,13 @@ async fn planted_and_missing_objects_are_found() {
             None => drop(store.tamper_remove(&name)),
         }
     }
+    // Junk far beyond the end does not stretch the history.
+    for start in [1 << 40, u64::MAX] {
+        store.tamper_replace(&names::segment(start), "x");
+        let report = fails(&world, &["aws record-hashes"]).await;
+        assert_eq!(report.chains[0].size, report.chains[1].size);
+        store.tamper_remove(&names::segment(start));
+    }
     store.tamper_add_version(
         "genesis.json",
         world.objects("aws").await["genesis.json"].clone(),

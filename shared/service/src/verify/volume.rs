@@ -201,10 +201,7 @@ fn logging_change(record: &Record<'_>) -> Option<String> {
             last.eq_ignore_ascii_case(known) && (before.is_empty() || before.ends_with(['.', '/']))
         })
     };
-    names
-        .iter()
-        .any(|known| hit(known))
-        .then(|| name.into_owned())
+    names.iter().any(hit).then(|| name.into_owned())
 }
 
 const AWS_CHANGES: [&str; 5] = [

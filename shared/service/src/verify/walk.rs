@@ -113,8 +113,26 @@ impl Walker<'_> {
             self.find(&codes::SEGMENT_OVERLAP, detail);
             return;
         }
+        self.known_gap(start).await;
         if start > self.history.end {
-            self.gap(start).await;
+            if !matches!(read.outcome, Outcome::Whole(_)) {
+                // Nothing says that the chain ever reached it: it is told, and
+                // the history does not stretch to it.
+                self.walk.checks.checked(Check::SegmentsContiguous, 1);
+                self.not_whole(&name, start, &read.outcome);
+                return;
+            }
+            self.gap(start);
+            self.push_from_tiles(start).await;
+            self.fact(Fact {
+                start: self.history.end,
+                end: start,
+                sealed_at: None,
+                root: None,
+                meaning: None,
+                broken_sha256: None,
+                anchors_alone: false,
+            });
         }
         let counts = start >= self.walk.since;
         if counts {
@@ -273,30 +291,23 @@ impl Walker<'_> {
         });
     }
 
-    /// Takes account of what is missing before a segment.
-    async fn gap(&mut self, until: u64) {
+    /// Takes account of what is missing before a segment, as far as indexes know it.
+    async fn known_gap(&mut self, until: u64) {
         while self.history.end < until {
             match self.index_line(self.history.end).await {
                 Some(line) if line.end <= until => self.missing(&line).await,
-                _ => {
-                    let start = self.history.end;
-                    let detail = Detail::object(names::segment(start)).index(start);
-                    let found = format!("nothing before the segment at {until}");
-                    self.find(&codes::SEGMENT_MISSING, detail.found(found));
-                    self.history.damaged = true;
-                    self.push_from_tiles(until).await;
-                    self.fact(Fact {
-                        start,
-                        end: until,
-                        sealed_at: None,
-                        root: None,
-                        meaning: None,
-                        broken_sha256: None,
-                        anchors_alone: false,
-                    });
-                }
+                _ => return,
             }
         }
+    }
+
+    /// Tells of a gap that no index knows.
+    fn gap(&mut self, until: u64) {
+        let start = self.history.end;
+        let detail = Detail::object(names::segment(start)).index(start);
+        let found = format!("nothing before the segment at {until}");
+        self.find(&codes::SEGMENT_MISSING, detail.found(found));
+        self.history.damaged = true;
     }
 
     /// Takes account of a segment that an index knows and the store does not.
