@@ -126,11 +126,8 @@ mod tests {
             let store = MemorySealedStore::new("listing");
             let sizes: Vec<u64> = (1..=count).map(|nth| nth * stride).collect();
             for size in &sizes {
-                let put = store.put_new(
-                    &names::checkpoint(*size),
-                    Bytes::from_static(b"x"),
-                    Retention::None,
-                );
+                let name = names::checkpoint(*size);
+                let put = store.put_new(&name, Bytes::from_static(b"x"), Retention::None);
                 put.await.unwrap();
             }
             let numbered = Numbered {

@@ -465,3 +465,96 @@ fn missing(chain: &Chain, error: GetError, name: &str) -> ProveError {
         error => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+
+    /// Publishes and witnesses without the witnesses of these clouds.
+    async fn anchor_without(world: &mut World, clouds: &[&str]) {
+        let mut away = Vec::new();
+        for cloud in clouds {
+            let name = format!("audit.example.org/witness/{cloud}");
+            away.extend(world.signers.remove_entry(&name));
+        }
+        world.anchor().await;
+        world.signers.extend(away);
+        world.clock.advance(60_000);
+    }
+
+    #[tokio::test]
+    async fn the_newest_head_with_a_quorum_is_taken() {
+        let mut world = World::new(&["aws", "azure", "gcp"]).await;
+        world.seal("aws", &["a"]).await;
+        let early = prove(&world.deployment, world.chain("aws"), 1).await;
+        assert!(matches!(early, Err(ProveError::NotPublished { .. })));
+        anchor_without(&mut world, &[]).await;
+        let anchored = prove(&world.deployment, world.chain("aws"), 1)
+            .await
+            .unwrap();
+        let anchored = anchored.proven.checkpoint.size;
+
+        // One of two witnesses sleeps: what is newer has no quorum.
+        for text in ["b", "c", "d"] {
+            world.seal("aws", &[text]).await;
+            anchor_without(&mut world, &["gcp"]).await;
+        }
+        let chain = world.chain("aws");
+        let proof = prove(&world.deployment, chain, 1).await.unwrap();
+        assert_eq!(proof.proven.checkpoint.size, anchored);
+        assert_eq!(proof.proven.cosigned.len(), 2);
+        let newer = prove(&world.deployment, chain, anchored + 1).await;
+        assert!(
+            matches!(newer, Err(ProveError::NoQuorum { .. })),
+            "{newer:?}"
+        );
+        let beyond = prove(&world.deployment, chain, 1 << 40).await;
+        assert!(matches!(beyond, Err(ProveError::NoSuchLeaf { .. })));
+
+        anchor_without(&mut world, &[]).await;
+        let chain = world.chain("aws");
+        for index in 0..anchored + 2 {
+            let proof = prove(&world.deployment, chain, index).await.unwrap();
+            assert!(proof.proven.checkpoint.size > anchored);
+        }
+        // A tile that is gone or another one proves nothing.
+        for key in world.objects("aws").await.into_keys() {
+            if key.starts_with("tile/") {
+                world.sealed["aws"]
+                    .inner()
+                    .tamper_replace(&key, vec![0; 32]);
+            }
+        }
+        let tampered = prove(&world.deployment, chain, 1).await;
+        assert!(tampered.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_cloud_alone_proves_by_its_checkpoint() {
+        let mut world = World::new(&["aws"]).await;
+        world.seal("aws", &["a", "b"]).await;
+        anchor_without(&mut world, &[]).await;
+        let proof = prove(&world.deployment, world.chain("aws"), 2)
+            .await
+            .unwrap();
+        assert!(proof.proven.cosigned.is_empty());
+        assert!(proof.file.record.contains(r#""raw":"b""#));
+    }
+
+    #[tokio::test]
+    async fn an_event_is_found_however_it_is_spelled() {
+        let world = World::new(&["aws"]).await;
+        world.seal("aws", &["a", "b"]).await;
+        world.seal("aws", &["c"]).await;
+        let chain = world.chain("aws");
+        let find = async |file: &[u8]| {
+            let ids = event_ids(chain, &file.to_vec(), 1 << 20).unwrap();
+            find_event(chain, &ids, |_| ()).await.unwrap()
+        };
+        assert_eq!(find(b"b").await, Some(2));
+        assert_eq!(find(b"c\r\n").await, Some(4));
+        assert_eq!(find(b"d").await, None);
+        assert_eq!(find(b"a\nb").await, None);
+    }
+}

@@ -1,11 +1,11 @@
 //! One timeline over the records of any number of chains.
 //!
-//! Two passes, so that memory is some 40 bytes a record: the first collects when
+//! Two passes, so that memory is some 32 bytes a record: the first collects when
 //! each record happened and where it stands, the second reads the records in
-//! that order, keeping the segments that were used last.
+//! that order, a window at a time. However the records of a window are scattered,
+//! each segment is read but once for it.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use countersign_core::names::{self, Object};
 use countersign_core::record::{Record, RecordReader};
@@ -20,8 +20,10 @@ use crate::objects::MAX_OBJECT_BYTES;
 /// Segments that are read at a time, each up to 64 MiB.
 const READ_AHEAD: usize = 2;
 
-/// Decoded segments are kept up to this many bytes.
-const KEPT_BYTES: u64 = 128 << 20;
+/// The first window has this many bytes of lines, so that the first records show
+/// soon; each one after it has twice as many, up to the maximum.
+const FIRST_WINDOW_BYTES: usize = 1 << 20;
+const MAX_WINDOW_BYTES: usize = 128 << 20;
 
 /// A point in time that sorts and has a fixed size: seconds since 1970, and the
 /// first 18 digits of the fraction.
@@ -54,6 +56,7 @@ struct Place {
     at: Moment,
     chain: u32,
     index: u64,
+    line_bytes: u32,
 }
 
 /// A record of the timeline.
@@ -199,42 +202,97 @@ impl Timeline {
         &self,
         mut take: impl FnMut(&Entry<'_>) -> bool,
     ) -> Result<(), TimelineError> {
-        let mut kept = Kept::default();
         let mut reader = RecordReader::default();
-        for place in &self.places {
-            let chain = &self.chains[place.chain as usize];
-            let starts = &self.starts[place.chain as usize];
-            let nth = starts.partition_point(|start| *start <= place.index);
-            let Some(start) = nth.checked_sub(1).map(|nth| starts[nth]) else {
-                continue;
-            };
-            let lines = match kept.find(place.chain, start) {
-                Some(lines) => lines,
-                None => {
-                    let segment = open(chain, start).await?;
-                    kept.push(place.chain, Arc::new(Lines::new(segment)))
+        let (mut rest, mut budget) = (&self.places[..], FIRST_WINDOW_BYTES);
+        while !rest.is_empty() {
+            let places;
+            (places, rest) = rest.split_at(fitting(rest, budget));
+            budget = (budget * 2).min(MAX_WINDOW_BYTES);
+            let window = self.window(places).await?;
+            let mut from = 0;
+            for (place, sealed_at) in places.iter().zip(&window.sealed_at) {
+                let line = &window.lines[from..from + place.line_bytes as usize];
+                from += line.len();
+                // It was in order a moment ago; if not, its place was left empty.
+                let Ok(record) = reader.read(line) else {
+                    continue;
+                };
+                let entry = Entry {
+                    chain: &self.chains[place.chain as usize],
+                    index: place.index,
+                    sealed_at: &window.headers[*sealed_at],
+                    line,
+                    record,
+                };
+                if !take(&entry) {
+                    return Ok(());
                 }
-            };
-            let Some(line) = lines.line(place.index) else {
-                continue;
-            };
-            // It was in order a moment ago.
-            let Ok(record) = reader.read(line) else {
-                continue;
-            };
-            let entry = Entry {
-                chain,
-                index: place.index,
-                sealed_at: &lines.segment.header.sealed_at,
-                line,
-                record,
-            };
-            if !take(&entry) {
-                break;
             }
         }
         Ok(())
     }
+
+    /// Reads the lines of some places, each segment once.
+    async fn window(&self, places: &[Place]) -> Result<Window, TimelineError> {
+        // By segment: the leaf, where its line goes, and which of the places it is.
+        let mut wanted: BTreeMap<(u32, u64), Vec<(u64, usize, usize)>> = BTreeMap::new();
+        let mut bytes = 0;
+        for (nth, place) in places.iter().enumerate() {
+            let starts = &self.starts[place.chain as usize];
+            let of_place = starts.partition_point(|start| *start <= place.index);
+            if let Some(start) = of_place.checked_sub(1).map(|nth| starts[nth]) {
+                let segment = wanted.entry((place.chain, start)).or_default();
+                segment.push((place.index, bytes, nth));
+            }
+            bytes += place.line_bytes as usize;
+        }
+        let mut window = Window {
+            lines: vec![0; bytes],
+            headers: Vec::with_capacity(wanted.len()),
+            sealed_at: vec![0; places.len()],
+        };
+        let opened = wanted
+            .into_iter()
+            .map(|((chain, start), mut leaves)| async move {
+                leaves.sort_unstable();
+                (open(&self.chains[chain as usize], start).await, leaves)
+            });
+        let mut opened = stream::iter(opened).buffered(READ_AHEAD);
+        while let Some((segment, leaves)) = opened.next().await {
+            let segment = segment?;
+            let mut lines = (segment.header.start + 1..).zip(segment::lines(segment.body()));
+            for (index, to, nth) in leaves {
+                let expected = places[nth].line_bytes as usize;
+                if let Some((_, line)) = lines.find(|(found, _)| *found == index)
+                    && line.len() == expected
+                {
+                    window.lines[to..to + expected].copy_from_slice(line);
+                    window.sealed_at[nth] = window.headers.len();
+                }
+            }
+            window.headers.push(segment.header.sealed_at.clone());
+        }
+        Ok(window)
+    }
+}
+
+/// The lines of some places, in their order.
+struct Window {
+    lines: Vec<u8>,
+    /// `sealed_at` of each segment.
+    headers: Vec<String>,
+    /// Which of the headers is each place's.
+    sealed_at: Vec<usize>,
+}
+
+/// How many places' lines fit into so many bytes; at least one.
+fn fitting(places: &[Place], budget: usize) -> usize {
+    let mut bytes = 0;
+    let fit = places.iter().take_while(|place| {
+        bytes += place.line_bytes as usize;
+        bytes <= budget
+    });
+    fit.count().max(1)
 }
 
 /// A segment's places, and what is not in order with its records.
@@ -261,6 +319,7 @@ async fn scan(
                         at,
                         chain: number,
                         index,
+                        line_bytes: line.len() as u32,
                     }));
                 }
                 Err(_) => bad += 1,
@@ -293,71 +352,12 @@ async fn open(chain: &Chain, start: u64) -> Result<Segment, TimelineError> {
     Ok(segment)
 }
 
-/// A decoded segment and where its record lines end.
-#[derive(Debug)]
-struct Lines {
-    segment: Segment,
-    ends: Vec<u32>,
-}
-
-impl Lines {
-    fn new(segment: Segment) -> Self {
-        let mut end = 0;
-        let ends = segment::lines(segment.body()).map(|line| {
-            end += line.len() as u32 + 1;
-            end
-        });
-        let ends = ends.collect();
-        Self { segment, ends }
-    }
-
-    fn line(&self, index: u64) -> Option<&[u8]> {
-        let nth = index.checked_sub(self.segment.header.start + 1)? as usize;
-        let end = *self.ends.get(nth)? as usize;
-        let from = nth
-            .checked_sub(1)
-            .map_or(0, |before| self.ends[before] as usize);
-        self.segment.body().get(from..end - 1)
-    }
-
-    fn bytes(&self) -> u64 {
-        self.segment.content_bytes() + 4 * self.ends.len() as u64
-    }
-}
-
-/// The segments used last, the newest use in front.
-#[derive(Debug, Default)]
-struct Kept {
-    segments: VecDeque<(u32, Arc<Lines>)>,
-    bytes: u64,
-}
-
-impl Kept {
-    fn find(&mut self, chain: u32, start: u64) -> Option<Arc<Lines>> {
-        let at =
-            |(of, lines): &(u32, Arc<Lines>)| *of == chain && lines.segment.header.start == start;
-        let nth = self.segments.iter().position(at)?;
-        let found = self.segments.remove(nth)?;
-        let lines = Arc::clone(&found.1);
-        self.segments.push_front(found);
-        Some(lines)
-    }
-
-    fn push(&mut self, chain: u32, lines: Arc<Lines>) -> Arc<Lines> {
-        self.bytes += lines.bytes();
-        self.segments.push_front((chain, Arc::clone(&lines)));
-        while self.bytes > KEPT_BYTES && self.segments.len() > 1 {
-            if let Some((_, oldest)) = self.segments.pop_back() {
-                self.bytes -= oldest.bytes();
-            }
-        }
-        lines
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use countersign_core::segment::body_sha256;
+
     use super::*;
+    use crate::testing::{World, part};
 
     #[test]
     fn moments_sort_as_times_do() {
@@ -377,5 +377,42 @@ mod tests {
             Moment::parse("2026-11-23T12:00:00.5Z")
         );
         assert_eq!(Moment::parse("yesterday"), None);
+    }
+
+    #[tokio::test]
+    async fn scattered_records_come_in_order() {
+        let world = World::new(&["aws", "gcp"]).await;
+        let mut expected = Vec::new();
+        // The line that is 700 kB long takes a window of its own.
+        for (nth, filler) in (0..).zip([1, 9, 700_000, 400_000, 5, 300_000, 2]) {
+            let cloud = ["aws", "gcp"][nth % 2];
+            let mut part = part(&["none"]);
+            part.body.clear();
+            for (minute, second) in [(nth, 1), (59 - nth, 2)] {
+                let time = format!("2026-11-23T12:{minute:02}:{second:02}Z");
+                let line = format!(
+                    r#"{{"cloud":"{cloud}","raw":"{}","source":"text","time":"{time}"}}"#,
+                    "x".repeat(filler)
+                );
+                part.body.extend_from_slice(line.as_bytes());
+                part.body.push(b'\n');
+                expected.push(time);
+            }
+            part.delivery.records = 2;
+            part.delivery.id = body_sha256(&part.body);
+            world.sealer(cloud).seal(&[part]).await.unwrap();
+        }
+        expected.sort();
+        let chains = world.deployment.chains.clone();
+        let (timeline, problems) = Timeline::collect(chains, None, |_| ()).await;
+        assert!(problems.is_empty() && timeline.len() == expected.len());
+        let mut found = Vec::new();
+        let read = timeline.read(|entry| {
+            assert!(Moment::parse(entry.sealed_at).is_some());
+            found.extend(entry.record.time.map(str::to_owned));
+            true
+        });
+        read.await.unwrap();
+        assert_eq!(found, expected);
     }
 }

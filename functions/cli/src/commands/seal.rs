@@ -50,7 +50,7 @@ pub async fn run(common: &Common, args: &Seal) -> Outcome {
             }
         };
         match receipts {
-            Ok(receipts) => tally.take(receipts, &mut out),
+            Ok(receipts) => bar.suspend(|| tally.take(receipts, &mut out)),
             Err(JobError::Source { from, error }) => {
                 left_out += 1;
                 bar.suspend(|| {
