@@ -31,36 +31,36 @@ fn header(body: &[u8], start: u64, records: u64) -> Header {
     }
 }
 
-fn body(records: usize) -> Vec<u8> {
+fn lines_of(records: usize) -> Vec<u8> {
     (0..records)
         .map(|n| format!("{{\"cloud\":\"aws\",\"event\":{{\"n\":{n}}},\"source\":\"json\"}}\n"))
         .collect::<String>()
         .into_bytes()
 }
 
-fn object(header: &mut Header, body: &[u8]) -> Vec<u8> {
+fn seal(header: &mut Header, body: &[u8]) -> Vec<u8> {
     let line = signed::sign(header, &signer(1)).unwrap();
     encode(&line, body, 1).unwrap()
 }
 
 #[test]
 fn a_segment_comes_back_as_it_was_sealed() {
-    let body = body(3);
+    let body = lines_of(3);
     let mut wanted = header(&body, 9, 3);
-    let object = object(&mut wanted, &body);
+    let object = seal(&mut wanted, &body);
     let segment = Segment::open(&object, signer(1).key()).unwrap();
     assert_eq!((&segment.header, segment.body()), (&wanted, &body[..]));
     assert_eq!(segment.lines().count(), 4);
     assert_eq!(open_header(&object, signer(1).key()).unwrap(), wanted);
     // The beginning of a large object is enough.
-    let large = super::tests::body(20_000);
+    let large = lines_of(20_000);
     let mut wanted = header(&large, 9, 20_000);
-    let object = super::tests::object(&mut wanted, &large);
+    let object = seal(&mut wanted, &large);
     let start = &object[..object.len() / 2];
     assert_eq!(open_header(start, signer(1).key()).unwrap(), wanted);
     assert!(open_header(&start[..40], signer(1).key()).is_err());
     let empty = header(b"", 0, 0);
-    let object = super::tests::object(&mut empty.clone(), b"");
+    let object = seal(&mut empty.clone(), b"");
     assert_eq!(
         Segment::open(&object, signer(1).key())
             .unwrap()
@@ -72,8 +72,8 @@ fn a_segment_comes_back_as_it_was_sealed() {
 
 #[test]
 fn no_byte_of_an_object_can_be_changed() {
-    let body = body(5);
-    let object = object(&mut header(&body, 0, 5), &body);
+    let body = lines_of(5);
+    let object = seal(&mut header(&body, 0, 5), &body);
     let original = Segment::open(&object, signer(1).key()).unwrap();
     for at in 0..object.len() {
         for bit in [0, 3, 7] {
@@ -157,7 +157,7 @@ fn a_bomb_stops_at_the_cap() {
 
 #[test]
 fn a_header_that_contradicts_itself_is_refused() {
-    let body = body(2);
+    let body = lines_of(2);
     type Change = fn(&mut Header);
     let changes: [(Change, &str); 13] = [
         (|h| h.end += 1, "add up"),
@@ -180,12 +180,12 @@ fn a_header_that_contradicts_itself_is_refused() {
     for (change, expected) in changes {
         let mut header = header(&body, 9, 2);
         change(&mut header);
-        let error = Segment::open(&object(&mut header, &body), signer(1).key()).unwrap_err();
+        let error = Segment::open(&seal(&mut header, &body), signer(1).key()).unwrap_err();
         assert!(error.to_string().contains(expected), "{expected}: {error}");
     }
     let mut fewer = header(&body, 9, 2);
     let line = signed::sign(&mut fewer, &signer(1)).unwrap();
-    let other = encode(&line, &super::tests::body(3), 1).unwrap();
+    let other = encode(&line, &lines_of(3), 1).unwrap();
     assert!(matches!(
         Segment::open(&other, signer(1).key()),
         Err(SegmentError::Body { .. })
@@ -194,7 +194,7 @@ fn a_header_that_contradicts_itself_is_refused() {
 
 #[test]
 fn only_the_chain_s_own_key_signs() {
-    let body = body(1);
+    let body = lines_of(1);
     let mut header = header(&body, 9, 1);
     let line = signed::sign(&mut header, &signer(2)).unwrap();
     let object = encode(&line, &body, 1).unwrap();
@@ -229,7 +229,7 @@ fn an_index_says_what_stands_in_the_segments() {
         "\n",
     );
     let mut head = header(body.as_bytes(), 0, 4);
-    let object = object(&mut head, body.as_bytes());
+    let object = seal(&mut head, body.as_bytes());
     let segment = Segment::open(&object, key.key()).unwrap();
     let mut seen = Vec::new();
     let (leaves, summary, bad) = inspect(&segment, &mut RecordReader::default(), |index, _, _| {
@@ -243,7 +243,7 @@ fn an_index_says_what_stands_in_the_segments() {
     assert_eq!(summary.latest.as_deref(), Some("2026-01-01T00:00:00.50Z"));
     assert_eq!(summary.sources["json"], 2);
     let line = IndexLine::new(&head, &summary, body_sha256(&object), object.len() as u64);
-    let sealed = Index::seal(&head.origin, 0, 5, &[line.clone()], &key, 1).unwrap();
+    let sealed = Index::seal(&head.origin, 0, 5, std::slice::from_ref(&line), &key, 1).unwrap();
     assert_eq!(
         Index::open(&sealed, key.key()).unwrap().lines,
         [line.clone()]
@@ -254,7 +254,15 @@ fn an_index_says_what_stands_in_the_segments() {
     spelled.latest = Some("2026-01-01T00:00:00.51Z".into());
     assert_ne!(spelled.meaning(), line.meaning());
     for (from, size) in [(0, 6), (1, 5), (5, 5)] {
-        let sealed = Index::seal(&head.origin, from, size, &[line.clone()], &key, 1).unwrap();
+        let sealed = Index::seal(
+            &head.origin,
+            from,
+            size,
+            std::slice::from_ref(&line),
+            &key,
+            1,
+        )
+        .unwrap();
         let error = Index::open(&sealed, key.key()).unwrap_err();
         assert!(
             matches!(error, IndexError::Range | IndexError::Line { .. }),

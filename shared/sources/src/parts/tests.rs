@@ -153,7 +153,7 @@ fn a_broken_delivery_names_its_offset() {
 
 #[test]
 fn a_damaged_gzip_stream_is_broken() {
-    let text = "{\"Records\":[{\"a\":1}]}".repeat(1);
+    let text = "{\"Records\":[{\"a\":1}]}";
     let whole = gzip(text.as_bytes());
     let two = [gzip(b"{\"Records\":[1,"), gzip(b"2]}")].concat();
     assert_eq!(survey(&two, Cloud::Aws, GIB).unwrap().parts[0].records, 2);
