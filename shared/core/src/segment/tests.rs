@@ -246,7 +246,7 @@ fn an_index_says_what_stands_in_the_segments() {
     let sealed = Index::seal(&head.origin, 0, 5, std::slice::from_ref(&line), &key, 1).unwrap();
     assert_eq!(
         Index::open(&sealed, key.key()).unwrap().lines,
-        [line.clone()]
+        std::slice::from_ref(&line)
     );
     let mut spelled = line.clone();
     spelled.latest = Some("2026-01-01T00:00:00.5Z".into());
