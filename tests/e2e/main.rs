@@ -1,4 +1,6 @@
 //! End-to-end tests over local folders.
 
+#![allow(clippy::unwrap_used)] // a test may
+
 mod real;
 mod tamper;

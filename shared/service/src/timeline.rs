@@ -234,8 +234,7 @@ impl Timeline {
 
     /// Reads the lines of some places, each segment once.
     async fn window(&self, places: &[Place]) -> Result<Window, TimelineError> {
-        // By segment: the leaf, where its line goes, and which of the places it is.
-        let mut wanted: BTreeMap<(u32, u64), Vec<(u64, usize, usize)>> = BTreeMap::new();
+        let mut wanted: BTreeMap<(u32, u64), Vec<Wanted>> = BTreeMap::new();
         let mut bytes = 0;
         for (nth, place) in places.iter().enumerate() {
             let starts = &self.starts[place.chain as usize];
@@ -275,6 +274,9 @@ impl Timeline {
         Ok(window)
     }
 }
+
+/// A leaf of a segment, where its line goes, and which of the places it is.
+type Wanted = (u64, usize, usize);
 
 /// The lines of some places, in their order.
 struct Window {

@@ -330,24 +330,24 @@ fn sentence(report: &Report) -> String {
         1 => "1 chain".to_owned(),
         count => format!("{count} chains"),
     };
-    let quorums = |status| {
-        let of = report
-            .chains
-            .iter()
-            .filter_map(|c| c.check(Check::AnchorQuorum));
-        of.filter(|check| check.status == status).count()
+    let of = |check| move |chain: &&ChainReport| chain.check(check).map(|check| check.status);
+    let alone = |chain: &&ChainReport| of(Check::AnchorQuorum)(chain) == Some(Status::Skip);
+    // A chain that its anchors contradict has no cosigned head to speak of.
+    let cosigned = |chain: &&ChainReport| {
+        let pass = Some(Status::Pass);
+        of(Check::AnchorQuorum)(chain) == pass && of(Check::AnchorsConsistent)(chain) == pass
     };
-    let independent = if report.chains.is_empty() || quorums(Status::Skip) == report.chains.len() {
+    let count = report.chains.iter().filter(cosigned).count();
+    let independent = if report.chains.iter().all(|chain| alone(&chain)) {
         "no independent witness exists".to_owned()
-    } else if quorums(Status::Pass) == report.chains.len() {
+    } else if count == report.chains.len() {
         format!(
-            "every head older than the grace carries the quorum {} of clouds other than its own",
+            "every head older than the grace is cosigned by clouds other than its own, as the quorum asks: {}",
             report.policy.quorum
         )
     } else {
         format!(
-            "{} of {} chains reach the quorum {} of clouds other than their own",
-            quorums(Status::Pass),
+            "{count} of {} chains have heads cosigned by clouds other than their own, as the quorum asks: {}",
             report.chains.len(),
             report.policy.quorum
         )
