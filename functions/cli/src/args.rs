@@ -35,6 +35,7 @@ pub struct Common {
         global = true,
         value_name = "FILE",
         env = "COUNTERSIGN_CONFIG",
+        hide_env_values = true,
         default_value = countersign_service::config::DEFAULT_FILE
     )]
     pub config: PathBuf,
@@ -56,7 +57,7 @@ pub enum Command {
     /// Seal logs into a chain
     #[command(after_help = "Examples:\n  \
         countersign seal --chain aws 2026/11/*.json.gz\n  \
-        az monitor activity-log list | countersign seal --chain azure -\n\n\
+        gcloud logging read --format json | countersign seal --chain gcp -\n\n\
         Takes CloudTrail files, {\"records\":[…]}, LogEntry JSON, arrays and NDJSON, gzip or not.\n\
         Prints a line for each delivery with the leaf indexes of its records, for `prove`.\n\
         A delivery that was sealed already is recognized by its content.")]
