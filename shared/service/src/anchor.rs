@@ -8,7 +8,9 @@ use countersign_core::keys::Signer;
 
 use crate::chain::{Chain, Deployment, Witness};
 use crate::clock::Clock;
+use crate::config::ConfigError;
 use crate::keys::{self, KeyOpenError};
+use crate::outside::{OutsideResult, feed_all};
 use crate::publish::{PublishError, Published, publish};
 use crate::seal::{Pending, SealError, Sealer};
 use crate::witness::{WitnessError, Witnessing, recorded, witness_with_retries};
@@ -20,6 +22,9 @@ pub struct AnchorReport {
     pub published: Vec<(String, Option<Published>)>,
     /// What each witness did about each chain: witness, origin, what.
     pub witnessed: Vec<(String, String, Witnessing)>,
+    /// What each witness outside all clouds did about each chain, once for every
+    /// witness of ours that fed it: its URL, origin, what.
+    pub outside: Vec<(String, String, OutsideResult)>,
     /// What could not be done: on what, and why. The rest was done.
     pub errors: Vec<(String, AnchorError)>,
 }
@@ -34,7 +39,11 @@ impl AnchorReport {
                 Witnessing::Contradiction { .. } | Witnessing::Suspect { .. }
             )
         };
-        let alarm = self.errors.iter().any(|(_, error)| error.is_alarm());
+        let outside = |(_, _, result): &(String, String, OutsideResult)| {
+            matches!(result, OutsideResult::Contradiction { .. })
+        };
+        let alarm = self.errors.iter().any(|(_, error)| error.is_alarm())
+            || self.outside.iter().any(outside);
         if alarm || self.witnessed.iter().any(contradicts) {
             1
         } else if self.errors.is_empty() {
@@ -51,6 +60,9 @@ pub enum AnchorError {
     /// A key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyOpenError),
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
     /// A chain was not published.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -150,6 +162,8 @@ pub async fn anchor_with(
         };
         run.all(sealer, &mut report).await;
     }
+    // Last: all that is ours is done by then, however long others take.
+    feed_all(deployment, &*clock, &mut report).await;
     report
 }
 

@@ -14,6 +14,7 @@ pub mod head;
 pub mod init;
 pub mod keys;
 pub mod objects;
+pub mod outside;
 pub mod prove;
 pub mod publish;
 pub mod seal;
