@@ -9,6 +9,7 @@ use countersign_core::policy::{Policy, PolicyError};
 use countersign_core::segment::body_sha256;
 use countersign_store::local::{LocalHeadStore, LocalSealedStore};
 use countersign_store::{HeadStore, Retention, SealedStore};
+use data_encoding::HEXLOWER;
 
 use crate::config::{ChainSettings, Location, Settings, WitnessSettings};
 
@@ -206,6 +207,18 @@ impl Deployment {
         self.witnesses
             .iter()
             .filter(|witness| witness.witnesses(chain))
+    }
+
+    /// The key of an outside witness by its key id in hex, as the policy or the
+    /// settings know it.
+    pub fn outside_witness(&self, key_id: &str) -> Option<VerifierKey> {
+        let inside = |key: &VerifierKey| self.witnesses.iter().any(|known| known.key == *key);
+        let of_policy = self.policy.witnesses().iter();
+        let of_settings = self.settings.outside_witnesses.iter();
+        of_policy
+            .map(|witness| witness.key.clone())
+            .chain(of_settings.filter_map(|witness| witness.vkey.parse().ok()))
+            .find(|key| HEXLOWER.encode(&key.id()) == key_id && !inside(key))
     }
 
     /// Whether these witnesses (by key name) make the policy's quorum for a chain;

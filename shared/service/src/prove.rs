@@ -378,20 +378,16 @@ async fn cosigned(
     for witness in &deployment.witnesses {
         for (name, outside) in anchors_of(chain, witness, size).await.unwrap_or_default() {
             let key = match outside {
-                None if witness.witnesses(chain) => &witness.key,
-                None => continue,
-                Some(id) => match outside_key(deployment, id) {
-                    Some(key) => key,
-                    None => continue,
-                },
+                None => Some(witness.key.clone()).filter(|_| witness.witnesses(chain)),
+                Some(id) => deployment.outside_witness(&id),
             };
-            if by.contains(key) {
+            let Some(key) = key.filter(|key| !by.contains(key)) else {
                 continue;
-            }
+            };
             let Ok(bytes) = witness.sealed.get(&name, MAX_SMALL_BYTES).await else {
                 continue;
             };
-            let Ok(anchor) = Anchor::open(&bytes, &chain.key, key) else {
+            let Ok(anchor) = Anchor::open(&bytes, &chain.key, &key) else {
                 continue;
             };
             if anchor.note.text() != note.text() {
@@ -402,8 +398,8 @@ async fn cosigned(
                 return Err(wrong(problem));
             }
             let signatures = anchor.note.signatures().iter();
-            lines.extend(signatures.filter(|line| line.names(key)).cloned());
-            by.push(key.clone());
+            lines.extend(signatures.filter(|line| line.names(&key)).cloned());
+            by.push(key);
         }
     }
     let note = Note::new(note.text().to_owned(), lines)
@@ -421,7 +417,7 @@ async fn anchors_of(
     chain: &Chain,
     witness: &Witness,
     size: u64,
-) -> Result<Vec<(String, Option<[u8; 4]>)>, ListError> {
+) -> Result<Vec<(String, Option<String>)>, ListError> {
     let prefix = format!("{}{size:020}.", names::anchors(chain.origin()));
     let mut found = BTreeMap::new();
     let mut pages = ObjectPages::new(&*witness.sealed, &prefix);
@@ -431,20 +427,11 @@ async fn anchors_of(
                 seconds, outside, ..
             }) = Object::parse(&object.key)
             {
-                let id = outside.and_then(|hex| u32::from_str_radix(&hex, 16).ok());
-                let id = id.map(u32::to_be_bytes);
-                found.insert((seconds, object.key.clone()), (object.key, id));
+                found.insert((seconds, object.key.clone()), (object.key, outside));
             }
         }
     }
     Ok(found.into_values().collect())
-}
-
-/// The policy's witness with that key id that is none of this deployment's.
-fn outside_key(deployment: &Deployment, id: [u8; 4]) -> Option<&VerifierKey> {
-    let own = |key: &VerifierKey| deployment.witnesses.iter().any(|own| own.key == *key);
-    let mut keys = deployment.policy.witnesses().iter().map(|known| &known.key);
-    keys.find(|key| key.id() == id && !own(key))
 }
 
 fn evidence(chain: &Chain, object: String, problem: String) -> ProveError {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use countersign_core::time;
 use countersign_service::anchor::{AnchorReport, anchor};
 use countersign_service::clock::SystemClock;
+use countersign_service::outside::OutsideResult;
 use countersign_service::witness::Witnessing;
 
 use super::deployment;
@@ -60,6 +61,26 @@ fn print(report: &AnchorReport, out: &mut Out) {
             )),
             Witnessing::Suspect { problem } => say(format_args!(
                 "countersign: ALARM: {witness} did not cosign {origin}: {problem}: run verify"
+            )),
+        }
+    }
+    for (url, origin, result) in &report.outside {
+        match result {
+            OutsideResult::Cosigned { size, seconds } => {
+                let when = time::from_unix_seconds(*seconds);
+                out.line(format_args!("cosigned {origin} {size} by {url} at {when}"));
+            }
+            OutsideResult::Current { size } => {
+                out.line(format_args!("current {origin} {size} by {url}"));
+            }
+            OutsideResult::Ahead { size, seen } => out.line(format_args!(
+                "current {origin} {size} by {url}, which saw {seen} already"
+            )),
+            OutsideResult::Failed { problem } => say(format_args!(
+                "countersign: {url} did not cosign {origin}: {problem}; the next run asks again"
+            )),
+            OutsideResult::Contradiction { problem } => say(format_args!(
+                "countersign: ALARM: {url} contradicts {origin}: {problem}: run verify"
             )),
         }
     }

@@ -7,7 +7,6 @@ use countersign_core::keys::VerifierKey;
 use countersign_core::merkle::Hash;
 use countersign_core::names::{self, Object};
 use countersign_store::SealedStore;
-use data_encoding::HEXLOWER;
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
@@ -90,7 +89,7 @@ pub(super) async fn load(
                     // The cosignatures of the chain's own cloud never count.
                     None if !witness.witnesses(chain) => return None,
                     None => (Some(place), witness.key.clone()),
-                    Some(id) => (None, outside_key(deployment, &id)?),
+                    Some(id) => (None, deployment.outside_witness(&id)?),
                 };
                 Some((name, size, seconds, place, key))
             });
@@ -163,15 +162,4 @@ async fn open(
         return Err(Absent::Corrupt(found));
     }
     Ok((anchor.checkpoint.root, Sha256::digest(&bytes).into()))
-}
-
-/// The key of a witness outside all clouds of the deployment, by its id in hex.
-fn outside_key(deployment: &Deployment, id: &str) -> Option<VerifierKey> {
-    let inside = |key: &VerifierKey| deployment.witnesses.iter().any(|known| known.key == *key);
-    let of_policy = deployment.policy.witnesses().iter();
-    let of_settings = deployment.settings.outside_witnesses.iter();
-    of_policy
-        .map(|witness| witness.key.clone())
-        .chain(of_settings.filter_map(|witness| witness.vkey.parse().ok()))
-        .find(|key| HEXLOWER.encode(&key.id()) == id && !inside(key))
 }
