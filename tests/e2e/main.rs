@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
+mod proofs;
 mod real;
 mod tamper;

@@ -500,3 +500,51 @@ fn the_demo_comes_out_as_expected() {
     assert_eq!(again.status.code(), Some(2));
     assert!(stderr(&again).contains("not empty"));
 }
+
+#[test]
+fn four_processes_at_once_lose_nothing_and_repeat_nothing() {
+    const FILES: usize = 24;
+    let clouds = Clouds::new();
+    let names: Vec<String> = (0..FILES).map(|n| format!("{n}.ndjson")).collect();
+    for (nth, name) in names.iter().enumerate() {
+        let lines: String = (0..20)
+            .map(|n| format!("{{\"file\":{nth},\"n\":{n}}}\n"))
+            .collect();
+        clouds.write(name, lines.as_bytes());
+    }
+    // Each process seals every file, one call a file, beginning elsewhere.
+    let outputs: Vec<String> = std::thread::scope(|scope| {
+        let processes: Vec<_> = (0..4)
+            .map(|process| {
+                let (clouds, names) = (&clouds, &names);
+                scope.spawn(move || {
+                    let from = process * FILES / 4;
+                    let order = (0..FILES).map(|n| &names[(from + n) % FILES]);
+                    order
+                        .map(|name| stdout(&clouds.expect(0, &["seal", "--chain", "aws", name])))
+                        .collect::<String>()
+                })
+            })
+            .collect();
+        processes
+            .into_iter()
+            .map(|process| process.join().unwrap())
+            .collect()
+    });
+    let lines = || outputs.iter().flat_map(|output| output.lines());
+    assert_eq!(lines().count(), 4 * FILES);
+    // A process whose own segment was adopted by another may be told that it was
+    // sealed already, so this is at most one for each file.
+    assert!(lines().filter(|line| line.starts_with("sealed ")).count() <= FILES);
+    for cloud in ["azure", "gcp"] {
+        clouds.expect(0, &["seal", "--chain", cloud, &names[0]]);
+    }
+    clouds.expect(0, &["anchor"]);
+    let report = clouds.expect(0, &["verify", "--format", "json"]);
+    let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!(report["result"], "verified");
+    let aws = &report["chains"][0];
+    // And the records of two anchors.
+    assert_eq!(aws["records"].as_u64().unwrap(), (FILES * 20 + 2) as u64);
+    assert_eq!(aws["duplicates"], 0);
+}
