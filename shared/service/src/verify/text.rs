@@ -334,8 +334,8 @@ fn sentence(report: &Report) -> String {
     let alone = |chain: &&ChainReport| of(Check::AnchorQuorum)(chain) == Some(Status::Skip);
     // A chain that its anchors contradict has no cosigned head to speak of.
     let cosigned = |chain: &&ChainReport| {
-        let pass = Some(Status::Pass);
-        of(Check::AnchorQuorum)(chain) == pass && of(Check::AnchorsConsistent)(chain) == pass
+        of(Check::AnchorQuorum)(chain) == Some(Status::Pass)
+            && of(Check::AnchorsConsistent)(chain) != Some(Status::Fail)
     };
     let count = report.chains.iter().filter(cosigned).count();
     let independent = if report.chains.iter().all(|chain| alone(&chain)) {
