@@ -187,11 +187,6 @@ impl Sealer {
         &*self.clock
     }
 
-    /// How many indexes the duplicate window spans.
-    pub fn window(&self) -> usize {
-        self.window
-    }
-
     /// Seals parts that fit into one segment together, and says what became of
     /// each, in order. All are durable when it returns.
     ///
@@ -240,7 +235,7 @@ impl Sealer {
     /// # Errors
     /// As [`Sealer::seal`].
     pub async fn load_and_adopt(&mut self) -> Result<&Head, SealError> {
-        self.warm = None;
+        self.cool();
         self.load().await?;
         self.adopt(false).await?;
         // An adopted or lost head was put down: take it up again.
@@ -255,7 +250,7 @@ impl Sealer {
     pub async fn published(&mut self, size: u64) -> Result<(), SealError> {
         let mut tries = 0;
         loop {
-            self.warm = None;
+            self.cool();
             self.load().await?;
             let window = self.window;
             let Some(warm) = &mut self.warm else { continue };
