@@ -8,6 +8,8 @@ use countersign_core::checkpoint::origin_is_valid;
 use countersign_core::record::Cloud;
 use serde::Deserialize;
 
+use crate::verify::Check;
+
 /// The name of the settings file where none is given.
 pub const DEFAULT_FILE: &str = "countersign.toml";
 
@@ -313,6 +315,17 @@ impl File {
                 "must be a number with s, m, h or d, such as 15m",
             )
         })?;
+        for named in &self.fail_on {
+            let is_code = named.strip_prefix("CS-").is_some_and(|digits| {
+                !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+            });
+            if !is_code && !Check::ALL.iter().any(|check| check.name() == named) {
+                let problem = format!(
+                    "`{named}` is neither a check nor a finding's code, such as log-volume or CS-1901"
+                );
+                return Err(invalid("fail_on", problem));
+            }
+        }
         if self.chain.is_empty() {
             return Err(invalid(
                 "chain",
@@ -755,6 +768,11 @@ mod tests {
                 FILE.into(),
                 ("COUNTERSIGN_CHAIN_GCP_KEY", "x"),
                 "COUNTERSIGN_CHAIN_GCP_KEY",
+            ),
+            (
+                FILE.into(),
+                ("COUNTERSIGN_FAIL_ON", "log-volume,logging-chnages"),
+                "logging-chnages",
             ),
             (
                 FILE.into(),
