@@ -8,8 +8,6 @@ use bytes::Bytes;
 use countersign_core::anchor::Anchor;
 use countersign_core::checkpoint::Checkpoint;
 use countersign_core::keys::VerifierKey;
-use countersign_core::merkle::Hash;
-use countersign_core::merkle::proof::{TileSet, consistency_tiles};
 use countersign_core::names::{self, origin_hash};
 use countersign_core::note::Note;
 use countersign_core::signed::canonical;
@@ -23,7 +21,7 @@ use crate::chain::{Chain, Deployment, Witness};
 use crate::clock::Clock;
 use crate::head::StateError;
 use crate::objects::{MAX_SMALL_BYTES, newest_checkpoint, put_same};
-use crate::witness::{WitnessError, Witnessing};
+use crate::witness::{WitnessError, Witnessing, consistency_proof};
 
 mod client;
 
@@ -279,25 +277,10 @@ async fn request(
         Ok(note) => note,
         Err(error) => return Ok(Err(format!("the checkpoint of {size}: {error}"))),
     };
-    let mut proof: Vec<Hash> = Vec::new();
-    if old > 0 && old < size {
-        let mut tiles = TileSet::new(size);
-        let wrong = |error: String| {
-            format!("the tiles below the checkpoint of {size}: {error}: run verify")
-        };
-        for id in consistency_tiles(old, size) {
-            let tile = chain.sealed.get(&id.path(), MAX_SMALL_BYTES).await?;
-            if let Err(error) = tiles.insert(id, &tile) {
-                return Ok(Err(wrong(error.to_string())));
-            }
-        }
-        // A proof from tiles that were changed would only earn a refusal.
-        match (tiles.root(), tiles.consistency(old)) {
-            (Ok(root), Ok(path)) if root == checkpoint.root => proof = path,
-            (Ok(_), Ok(_)) => return Ok(Err(wrong("give another root".into()))),
-            (Err(error), _) | (_, Err(error)) => return Ok(Err(wrong(error.to_string()))),
-        }
-    }
+    let proof = match consistency_proof(chain, old, &checkpoint).await? {
+        Ok(proof) => proof,
+        Err(problem) => return Ok(Err(format!("{problem}: run verify"))),
+    };
     let lines: String = proof.iter().map(|hash| format!("{hash}\n")).collect();
     Ok(Ok((format!("old {old}\n{lines}\n{note}"), note)))
 }

@@ -11,7 +11,6 @@ use countersign_core::cosignature;
 use countersign_core::keys::{SignError, Signer};
 use countersign_core::merkle::Hash;
 use countersign_core::merkle::proof::{TileSet, consistency_tiles};
-use countersign_core::merkle::tile::TileError;
 use countersign_core::names::{self, Object};
 use countersign_core::segment::{Delivery, body_sha256};
 use countersign_core::signed::canonical;
@@ -392,31 +391,10 @@ async fn look(witness: &Witness, chain: &Chain, known: &Witnessed) -> Result<Loo
         }
         Err(error) => return Ok(Looked::Suspect(format!("{name} does not hold: {error}"))),
     };
-    let mut proof = Vec::new();
-    if known.size > 0 && known.size < size {
-        let mut tiles = TileSet::new(size);
-        for id in consistency_tiles(known.size, size) {
-            let tile = match store.get(&id.path(), MAX_SMALL_BYTES).await {
-                Err(error @ GetError::NotFound { .. }) => {
-                    return Ok(Looked::Suspect(format!(
-                        "a tile below {name} is missing: {error}"
-                    )));
-                }
-                tile => tile?,
-            };
-            if let Err(error) = tiles.insert(id, &tile) {
-                return Ok(Looked::Suspect(format!(
-                    "{} does not hold: {error}",
-                    id.path()
-                )));
-            }
-        }
-        let made: Result<_, TileError> = tiles.consistency(known.size);
-        match made {
-            Ok(path) => proof = path,
-            Err(error) => return Ok(Looked::Suspect(format!("no proof below {name}: {error}"))),
-        }
-    }
+    let proof = match consistency_proof(chain, known.size, &checkpoint).await? {
+        Ok(proof) => proof,
+        Err(problem) => return Ok(Looked::Suspect(problem)),
+    };
     Ok(match decide(known, known.size, &proof, &checkpoint) {
         Ok(accept) => Looked::Seen(bytes, checkpoint, accept),
         Err(refusal) => Looked::Contradiction(Box::new(Contradiction {
@@ -432,6 +410,40 @@ async fn look(witness: &Witness, chain: &Chain, known: &Witnessed) -> Result<Loo
             proof,
         })),
     })
+}
+
+/// The proof that a chain's checkpoint continues its head of size `old`, from its
+/// tiles; or why they give none. Tiles that do not give the checkpoint's own root
+/// are damaged: a proof from them would make a fork of what is none.
+pub(crate) async fn consistency_proof(
+    chain: &Chain,
+    old: u64,
+    checkpoint: &Checkpoint,
+) -> Result<Result<Vec<Hash>, String>, GetError> {
+    let size = checkpoint.size;
+    if old == 0 || old >= size {
+        return Ok(Ok(Vec::new()));
+    }
+    let wrong = |error: String| {
+        Ok(Err(format!(
+            "the tiles below the checkpoint of {size}: {error}"
+        )))
+    };
+    let mut tiles = TileSet::new(size);
+    for id in consistency_tiles(old, size) {
+        let tile = match chain.sealed.get(&id.path(), MAX_SMALL_BYTES).await {
+            Err(error @ GetError::NotFound { .. }) => return wrong(error.to_string()),
+            tile => tile?,
+        };
+        if let Err(error) = tiles.insert(id, &tile) {
+            return wrong(error.to_string());
+        }
+    }
+    match (tiles.root(), tiles.consistency(old)) {
+        (Ok(root), Ok(path)) if root == checkpoint.root => Ok(Ok(path)),
+        (Ok(_), Ok(_)) => wrong("give another root".into()),
+        (Err(error), _) | (_, Err(error)) => wrong(error.to_string()),
+    }
 }
 
 /// Both heads and the failed proof, as they are kept.

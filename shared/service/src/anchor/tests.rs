@@ -246,6 +246,26 @@ async fn a_rollback_is_seen_even_if_the_state_was_lost() {
 }
 
 #[tokio::test]
+async fn a_damaged_tile_is_an_alarm_but_no_fork() {
+    let world = world().await;
+    world.anchor().await;
+    world.seal("aws", &["d"]).await;
+    let mut publisher = world.sealer("aws");
+    publish(&mut publisher).await.unwrap().unwrap();
+    let tile = "tile/0/000.p/9";
+    let mut bytes = world.objects("aws").await[tile].to_vec();
+    bytes[8 * 32] ^= 1;
+    world.sealed["aws"].inner().tamper_replace(tile, bytes);
+    let report = world.anchor().await;
+    assert_eq!(report.exit_code(), 1, "{report:?}");
+    let suspect = report.witnessed.iter().filter(|(_, origin, done)| {
+        origin.ends_with("/aws") && matches!(done, Witnessing::Suspect { .. })
+    });
+    assert_eq!(suspect.count(), 2, "{report:?}");
+    assert_eq!(anchors(&world, "gcp", "aws").await, [4]);
+}
+
+#[tokio::test]
 async fn nothing_is_published_over_what_was_changed() {
     let world = world().await;
     world.anchor().await;

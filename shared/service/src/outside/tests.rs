@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use countersign_core::cosignature;
 use countersign_core::keys::{KeyKind, Seed, SeedSigner, Signer};
+use countersign_core::merkle::Hash;
+use countersign_core::merkle::proof::consistency_tiles;
 use countersign_core::names::Object;
 use countersign_core::witness::{Witnessed, decide};
 
