@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::cosignature::{self, Cosigned};
 use crate::delivery::Identity;
+use crate::json::Canonicalizer;
 use crate::keys::VerifierKey;
 use crate::note::{Note, NoteError, SignatureLine};
 use crate::record::{self, Carrier, Cloud};
@@ -111,10 +112,11 @@ impl Anchor {
             origin: self.checkpoint.origin.clone(),
             size: self.checkpoint.size,
         });
+        let mut canonicalizer = Canonicalizer::exact();
         let mut line = Vec::new();
         record::push(
             Cloud::Other,
-            &Carrier::Event(&event),
+            &Carrier::of(&event, &mut canonicalizer),
             record::ANCHOR_SOURCE,
             Some(&time::from_unix_seconds(self.seconds)),
             &mut line,

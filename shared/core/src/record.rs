@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::base64;
-use crate::json::{self, Canonicalizer, JsonError, scan};
+use crate::json::{self, Canonicalizer, JsonError, Parsed, scan};
 use crate::merkle::Hash;
 use crate::time;
 
@@ -61,10 +61,10 @@ impl fmt::Display for Cloud {
 }
 
 /// An event in the form that a record holds it: the first of the three that can.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Carrier<'a> {
-    /// Exact JSON, in canonical bytes (`event`).
-    Event(&'a [u8]),
+    /// Exact JSON, which the record has in its canonical bytes (`event`).
+    Event(Parsed<'a>),
     /// Text that is not exact JSON (`raw`).
     Raw(&'a str),
     /// Bytes that are not UTF-8 (`raw_base64`).
@@ -82,18 +82,19 @@ impl<'a> Carrier<'a> {
 
     /// The carrier of any event.
     pub fn of(event: &'a [u8], canonicalizer: &'a mut Canonicalizer) -> Self {
-        match canonicalizer.canonicalize(event) {
-            Ok(canonical) => Self::Event(canonical),
+        match canonicalizer.read(event) {
+            Ok(parsed) => Self::Event(parsed),
             Err(_) => Self::of_inexact(event),
         }
     }
 
     /// The event id: SHA-256 of the canonical event, or of the raw bytes.
     pub fn event_id(&self) -> [u8; 32] {
-        Sha256::digest(match self {
-            Self::Event(bytes) | Self::Bytes(bytes) => bytes,
-            Self::Raw(text) => text.as_bytes(),
-        })
+        match self {
+            Self::Event(parsed) => Sha256::digest(parsed.canonical()),
+            Self::Raw(text) => Sha256::digest(text),
+            Self::Bytes(bytes) => Sha256::digest(bytes),
+        }
         .into()
     }
 }
@@ -118,9 +119,9 @@ pub fn push(
     line.extend_from_slice(cloud.as_str().as_bytes());
     line.extend_from_slice(b"\",");
     match carrier {
-        Carrier::Event(canonical) => {
+        Carrier::Event(parsed) => {
             line.extend_from_slice(b"\"event\":");
-            line.extend_from_slice(canonical);
+            parsed.push_to(line);
         }
         Carrier::Raw(text) => {
             line.extend_from_slice(b"\"raw\":");
@@ -248,15 +249,16 @@ impl RecordReader {
     ///
     /// # Errors
     /// What is not in order with the line.
-    pub fn read(&mut self, line: &[u8]) -> Result<Record<'_>, RecordError> {
+    pub fn read<'a>(&'a mut self, line: &'a [u8]) -> Result<Record<'a>, RecordError> {
         if line.len() > MAX_LINE_BYTES {
             return Err(RecordError::TooLong { bytes: line.len() });
         }
-        if self.line.canonicalize(line)? != line {
+        let parsed = self.line.read(line)?;
+        if !parsed.is_canonical() || parsed.spelling() != line {
             return Err(RecordError::NotCanonical);
         }
         // Canonical: the members come in order, each name once.
-        let mut members = self.line.members().peekable();
+        let mut members = parsed.members().peekable();
         let mut next = |name: &str| {
             members
                 .next_if(|(found, _)| *found == name.as_bytes())
@@ -311,7 +313,7 @@ fn check_carrier(
         CarrierKind::Event => Ok(()),
         CarrierKind::Raw => {
             let text = scan::string(value).ok_or(RecordError::Shape("`raw` is not a string"))?;
-            match canonicalizer.canonicalize(text.as_bytes()) {
+            match canonicalizer.read(text.as_bytes()) {
                 Ok(_) => Err(RecordError::Carrier {
                     used: "raw",
                     first: "event",

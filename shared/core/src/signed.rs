@@ -113,7 +113,9 @@ pub fn open<T: Document>(line: &[u8], key: &VerifierKey) -> Result<T, DocumentEr
 /// # Errors
 /// The first of these that does not hold.
 pub fn read<T: Document>(line: &[u8]) -> Result<T, DocumentError> {
-    if Canonicalizer::exact().canonicalize(line)? != line {
+    let mut canonicalizer = Canonicalizer::exact();
+    let parsed = canonicalizer.read(line)?;
+    if !parsed.is_canonical() || parsed.spelling() != line {
         return Err(DocumentError::NotCanonical);
     }
     let document: T = serde_json::from_slice(line).map_err(|error| DocumentError::Members {

@@ -185,9 +185,9 @@ impl<'a> PartReader<'a> {
 /// Appends an event's record line, without LF.
 fn push_line(cloud: Cloud, found: &Found<'_>, line: &mut Vec<u8>) {
     let (carrier, recognized) = match found {
-        Found::Exact(canonicalizer) => (
-            Carrier::Event(canonicalizer.output()),
-            recognize(|name| canonicalizer.member(name)),
+        Found::Exact(parsed) => (
+            Carrier::Event(*parsed),
+            recognize(|name| parsed.member(name)),
         ),
         Found::Inexact(bytes) => {
             let members: Vec<_> = scan::members(bytes)

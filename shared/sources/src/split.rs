@@ -4,7 +4,7 @@
 //! splitter follows one shape and stops with [`Stop::Retry`] when it finds that
 //! the delivery has another; its caller then begins anew with that one.
 
-use countersign_core::json::{Canonicalizer, JsonError, Reason, scan};
+use countersign_core::json::{Canonicalizer, JsonError, Parsed, Reason, scan};
 
 use crate::SourceError;
 use crate::input::{Input, Uncompressed};
@@ -44,8 +44,8 @@ impl<E: Into<SourceError>> From<E> for Stop {
 /// An event as it was found.
 #[derive(Debug)]
 pub enum Found<'a> {
-    /// Exact JSON: the canonicalizer holds it.
-    Exact(&'a Canonicalizer),
+    /// Exact JSON.
+    Exact(Parsed<'a>),
     /// JSON that is not exact: its bytes without outer white space.
     Inexact(&'a [u8]),
     /// A line that is not JSON, without its line end.
@@ -83,7 +83,8 @@ enum State {
 /// An event's place: offsets into the window's rest.
 #[derive(Clone, Copy)]
 enum Place {
-    Exact,
+    /// What the canonicalizer read begins there.
+    Exact(usize),
     Inexact(usize, usize),
     Text(usize, usize),
 }
@@ -115,7 +116,7 @@ impl<'a> Splitter<'a> {
         };
         let rest = self.window.rest();
         let found = match place {
-            Place::Exact => Found::Exact(&self.canonicalizer),
+            Place::Exact(from) => Found::Exact(self.canonicalizer.parsed(&rest[from..])),
             Place::Inexact(from, to) => Found::Inexact(&rest[from..to]),
             Place::Text(from, to) => Found::Text(&rest[from..to]),
         };
@@ -269,7 +270,7 @@ impl<'a> Splitter<'a> {
                 Ok((end, exact)) => {
                     self.taken = end;
                     return Ok(if exact {
-                        Place::Exact
+                        Place::Exact(0)
                     } else {
                         Place::Inexact(0, end)
                     });
@@ -340,7 +341,7 @@ impl<'a> Splitter<'a> {
         let place = match value(&mut self.canonicalizer, &line[from..]) {
             Ok((value_end, exact)) if scan::skip_space(line, from + value_end) == end => {
                 match exact {
-                    true => Place::Exact,
+                    true => Place::Exact(from),
                     false => Place::Inexact(from, from + value_end),
                 }
             }
@@ -369,7 +370,7 @@ impl<'a> Splitter<'a> {
         next += usize::from(rest[next] == b',');
         self.state = State::LineElements(next, line_bytes);
         Ok(Some(match exact {
-            true => (from, Place::Exact),
+            true => (from, Place::Exact(from)),
             false => (from, Place::Inexact(from, end)),
         }))
     }
@@ -378,7 +379,7 @@ impl<'a> Splitter<'a> {
 /// Where the value ends that `bytes` begins with, and whether it is exact; the
 /// canonicalizer then holds it.
 fn value(canonicalizer: &mut Canonicalizer, bytes: &[u8]) -> Result<(usize, bool), JsonError> {
-    match canonicalizer.canonicalize_prefix(bytes) {
+    match canonicalizer.read_prefix(bytes) {
         Ok(end) => Ok((end, true)),
         Err(error) if error.reason.is_inexact() => Ok((scan::value_end(bytes)?, false)),
         Err(error) => Err(error),

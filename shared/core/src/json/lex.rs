@@ -1,66 +1,56 @@
 //! The lexical pieces that the canonicalizer and the scanner share (RFC 8259).
 
+use wide::u8x16;
+
 use super::Reason;
 
-/// Eight copies of one byte.
-const fn splat(byte: u8) -> u64 {
-    0x0101_0101_0101_0101 * byte as u64
-}
+/// Bytes that are looked at together.
+const WIDTH: usize = 16;
 
-const HIGH: u64 = splat(0x80);
-
-/// Marks, with its high bit, the first byte of a little-endian word that ends a
-/// plain run inside a string: a quote, a backslash or a control character.
-/// Bytes above the first marked one may be marked wrongly (borrows run upwards).
-#[inline(always)]
-const fn specials(word: u64) -> u64 {
-    let quote = word ^ splat(b'"');
-    let backslash = word ^ splat(b'\\');
-    (quote.wrapping_sub(splat(1)) & !quote
-        | backslash.wrapping_sub(splat(1)) & !backslash
-        | word.wrapping_sub(splat(0x20)) & !word)
-        & HIGH
-}
+const QUOTE: u8x16 = u8x16::splat(b'"');
+const BACKSLASH: u8x16 = u8x16::splat(b'\\');
+const LAST_CONTROL: u8x16 = u8x16::splat(0x1f);
 
 /// A run of string bytes that need no treatment, from `from` up to a quote, a
 /// backslash, a control character or the end of the input.
 pub(super) struct Run {
     /// Where the run ends (exclusive).
     pub end: usize,
-    /// No byte of the run has its high bit set. May be false for an ASCII run.
+    /// No byte of the run has its high bit set.
     pub ascii: bool,
 }
 
-/// Finds the end of a plain run, eight bytes at a time.
+/// Finds the end of a plain run.
 #[inline(always)]
 pub(super) fn plain_run(input: &[u8], from: usize) -> Run {
     let mut at = from;
-    let mut seen = 0u64;
-    while let Some(chunk) = input.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let found = specials(word);
-        if found != 0 {
-            let offset = found.trailing_zeros() / 8;
-            // Only the bytes before the special one belong to the run.
-            let mask = (1u64 << (offset * 8)).wrapping_sub(1);
-            seen |= word & mask;
+    let mut ascii = true;
+    loop {
+        let chunk = input.get(at..).unwrap_or_default();
+        let (bytes, last) = match chunk.first_chunk::<WIDTH>() {
+            Some(bytes) => (*bytes, false),
+            None => {
+                // A quote ends the run where the input ends.
+                let mut padded = [b'"'; WIDTH];
+                padded[..chunk.len()].copy_from_slice(chunk);
+                (padded, true)
+            }
+        };
+        let bytes = u8x16::new(bytes);
+        let control = bytes.min(LAST_CONTROL).simd_eq(bytes);
+        let special = bytes.simd_eq(QUOTE) | bytes.simd_eq(BACKSLASH) | control;
+        let (special, high) = (special.to_bitmask(), bytes.to_bitmask());
+        if special != 0 {
+            let offset = special.trailing_zeros();
             return Run {
                 end: at + offset as usize,
-                ascii: seen & HIGH == 0,
+                ascii: ascii && high & ((1 << offset) - 1) == 0,
             };
         }
-        seen |= word;
-        at += 8;
+        debug_assert!(!last, "the padding holds a quote");
+        ascii &= high == 0;
+        at += WIDTH;
     }
-    let mut ascii = seen & HIGH == 0;
-    while let Some(&byte) = input.get(at) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            break;
-        }
-        ascii &= byte < 0x80;
-        at += 1;
-    }
-    Run { end: at, ascii }
 }
 
 /// Checks a run's bytes as UTF-8. Sequences cannot span an escape or a quote, so

@@ -1,22 +1,33 @@
-//! Canonical JSON (RFC 8785) in one pass from input bytes to canonical bytes.
+//! Canonical JSON (RFC 8785) in one pass over the input, without a value tree.
 //!
-//! There is no value tree: members are written as they are read, and an object
-//! whose members turn out not to be in order has their bytes permuted when it
-//! closes. Buffers are kept between calls.
+//! Reading a value notes only where its spelling is not the canonical one: white
+//! space, escapes and numbers that are spelt otherwise, objects whose members
+//! are not in order. Most of real input needs none of this but the order, so
+//! its canonical bytes are a few long copies, and whether a line is canonical
+//! already is known without writing anything. Buffers are kept between calls.
 //!
 //! [`Canonicalizer::exact`] takes only what canonicalization does not change the
 //! meaning of; [`Canonicalizer::jcs`] rounds numbers to doubles, as RFC 8785 does.
 //! [`scan`] answers what is JSON at all, at any depth.
 
 mod lex;
+mod member;
 mod number;
+mod plan;
+mod reader;
 pub mod scan;
 
-use std::cmp::Ordering;
+use std::borrow::Cow;
 use std::fmt;
+
+use plan::Plan;
+use reader::Reader;
 
 /// Open brackets that an exact event may have at most.
 pub const MAX_DEPTH: usize = 128;
+
+/// The same for plain RFC 8785.
+const MAX_JCS_DEPTH: usize = 1024;
 
 /// Why an input is not JSON, or not exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +101,7 @@ impl From<(usize, Reason)> for JsonError {
     }
 }
 
-/// Turns JSON into its canonical bytes, reusing its buffers.
+/// Reads JSON and gives its canonical bytes, reusing its buffers.
 ///
 /// ```
 /// use countersign_core::json::Canonicalizer;
@@ -102,70 +113,30 @@ impl From<(usize, Reason)> for JsonError {
 /// ```
 #[derive(Debug)]
 pub struct Canonicalizer {
-    round_numbers: bool,
-    max_depth: usize,
+    reader: Reader,
     out: Vec<u8>,
-    /// Where members are permuted.
-    scratch: Vec<u8>,
-    /// The members of all open objects, innermost last.
-    members: Vec<Member>,
-    open: Vec<Open>,
-}
-
-/// A member of an open object, as offsets into the output.
-#[derive(Debug, Clone, Copy)]
-struct Member {
-    /// The first eight bytes of the name, big-endian, padded with zeros.
-    prefix: u64,
-    /// The name begins here (after its quote).
-    name: usize,
-    /// The name ends here (before its quote).
-    name_end: usize,
-    /// The value ends here.
-    end: usize,
-    /// The name's bytes compare as its UTF-16 code units do: ASCII, no escape.
-    plain: bool,
-}
-
-/// An open array or object.
-#[derive(Debug)]
-struct Open {
-    object: bool,
-    /// Its first member in `members`.
-    first_member: usize,
-    /// The members so far are in order and distinct.
-    ordered: bool,
-    /// Offset of the bracket in the input.
-    input_at: usize,
-    /// Offset after the bracket in the output.
-    out_at: usize,
 }
 
 impl Canonicalizer {
     /// Takes exact input only (see [`Reason::is_inexact`]), with at most
     /// [`MAX_DEPTH`] open brackets.
     pub fn exact() -> Self {
-        Self::with(false, MAX_DEPTH)
+        Self::exact_to_depth(MAX_DEPTH)
     }
 
     /// As [`Canonicalizer::exact`], with another bound on the open brackets.
     pub fn exact_to_depth(max_depth: usize) -> Self {
-        Self::with(false, max_depth)
+        Self {
+            reader: Reader::new(false, max_depth),
+            out: Vec::new(),
+        }
     }
 
     /// Plain RFC 8785: numbers become the nearest double.
     pub fn jcs() -> Self {
-        Self::with(true, 1 << 16)
-    }
-
-    fn with(round_numbers: bool, max_depth: usize) -> Self {
         Self {
-            round_numbers,
-            max_depth,
+            reader: Reader::new(true, MAX_JCS_DEPTH),
             out: Vec::new(),
-            scratch: Vec::new(),
-            members: Vec::new(),
-            open: Vec::new(),
         }
     }
 
@@ -175,245 +146,100 @@ impl Canonicalizer {
     /// The first problem met. If it [is inexact](Reason::is_inexact), what
     /// follows it was not looked at: [`scan::is_json`] tells the two cases apart.
     pub fn canonicalize(&mut self, input: &[u8]) -> Result<&[u8], JsonError> {
-        let end = self.canonicalize_prefix(input)?;
-        let rest = lex::skip_space(input, end);
-        if rest < input.len() {
-            return Err((rest, Reason::TrailingBytes).into());
-        }
+        self.reader.read(input)?;
+        self.out.clear();
+        self.reader.plan.push_to(input, &mut self.out);
         Ok(&self.out)
     }
 
-    /// Canonicalizes the value at the start of `input` (white space may precede
-    /// it) and returns where it ends. A number that ends with the input might go
-    /// on in what follows.
+    /// Reads `input`, which is one JSON value and white space, without writing
+    /// its canonical bytes yet.
     ///
     /// # Errors
     /// As [`Canonicalizer::canonicalize`].
-    pub fn canonicalize_prefix(&mut self, input: &[u8]) -> Result<usize, JsonError> {
-        self.out.clear();
-        self.members.clear();
-        self.open.clear();
-        Ok(self.run(input)?)
+    pub fn read<'a>(&'a mut self, input: &'a [u8]) -> Result<Parsed<'a>, JsonError> {
+        self.reader.read(input)?;
+        Ok(self.parsed(input))
     }
 
-    /// The canonical bytes of the last value that was taken.
-    pub fn output(&self) -> &[u8] {
-        &self.out
+    /// Reads the value at the start of `input` (white space may precede it) and
+    /// returns where it ends. A number that ends with the input might go on in
+    /// what follows.
+    ///
+    /// # Errors
+    /// As [`Canonicalizer::canonicalize`].
+    pub fn read_prefix(&mut self, input: &[u8]) -> Result<usize, JsonError> {
+        Ok(self.reader.read_prefix(input)?)
     }
 
-    /// The members of the last value taken if it is an object, in canonical order:
-    /// the name without quotes and the value, both in canonical bytes.
-    pub fn members(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let members = match self.out.first() {
-            Some(b'{') => &self.members[..],
-            _ => &[],
-        };
-        members.iter().map(|member| {
-            let name = &self.out[member.name..member.name_end];
-            (name, &self.out[member.name_end + 2..member.end])
+    /// The value that was read last, and without an error, from this `input`.
+    ///
+    /// # Panics
+    /// Its methods may, if it was read from another input.
+    pub fn parsed<'a>(&'a self, input: &'a [u8]) -> Parsed<'a> {
+        Parsed {
+            plan: &self.reader.plan,
+            input,
+        }
+    }
+}
+
+/// A JSON value that was read, in whatever spelling it has.
+#[derive(Clone, Copy)]
+pub struct Parsed<'a> {
+    plan: &'a Plan,
+    input: &'a [u8],
+}
+
+impl<'a> Parsed<'a> {
+    /// The value as it stands in the input, without white space around it.
+    pub fn spelling(&self) -> &'a [u8] {
+        self.plan.spelling(self.input)
+    }
+
+    /// Whether that spelling is the canonical one.
+    pub fn is_canonical(&self) -> bool {
+        self.plan.is_canonical()
+    }
+
+    /// Appends its canonical bytes.
+    pub fn push_to(&self, out: &mut Vec<u8>) {
+        self.plan.push_to(self.input, out);
+    }
+
+    /// Its canonical bytes.
+    pub fn canonical(&self) -> Cow<'a, [u8]> {
+        if self.is_canonical() {
+            return Cow::Borrowed(self.spelling());
+        }
+        let mut out = Vec::new();
+        self.push_to(&mut out);
+        Cow::Owned(out)
+    }
+
+    /// The members if it is an object, in canonical order; nothing for other
+    /// values. The name without quotes in canonical form, the value as it stands
+    /// in the input.
+    pub fn members(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let Self { plan, input } = *self;
+        let members = plan.root_members(input).iter();
+        members.map(move |member| {
+            let name = member.name(input, &plan.text);
+            (name, member.value(input))
         })
     }
 
-    /// The value of a member of the last value taken, in canonical bytes; none
-    /// if that value is not an object or has no such member.
-    pub fn member(&self, name: &str) -> Option<&[u8]> {
+    /// The value of a member, as it stands in the input; none if this is no object
+    /// or has no such member.
+    pub fn member(&self, name: &str) -> Option<&'a [u8]> {
         let found = self.members().find(|member| member.0 == name.as_bytes())?;
         Some(found.1)
     }
+}
 
-    fn run(&mut self, input: &[u8]) -> Result<usize, (usize, Reason)> {
-        let mut at = lex::skip_space(input, 0);
-        loop {
-            // A value begins at `at`.
-            let Some(&byte) = input.get(at) else {
-                return Err((at, Reason::UnexpectedEnd));
-            };
-            match byte {
-                b'"' => (at, _) = self.string(input, at)?,
-                b'-' | b'0'..=b'9' => at = self.number(input, at)?,
-                b'{' | b'[' => {
-                    let object = byte == b'{';
-                    if self.open.len() == self.max_depth {
-                        return Err((at, Reason::TooDeep));
-                    }
-                    self.out.push(byte);
-                    self.open.push(Open {
-                        object,
-                        first_member: self.members.len(),
-                        ordered: true,
-                        input_at: at,
-                        out_at: self.out.len(),
-                    });
-                    at = lex::skip_space(input, at + 1);
-                    if input.get(at) == Some(&if object { b'}' } else { b']' }) {
-                        self.out.push(input[at]);
-                        self.open.pop();
-                        at += 1;
-                    } else {
-                        if object {
-                            at = self.name(input, at)?;
-                        }
-                        continue;
-                    }
-                }
-                _ => {
-                    let len = lex::word(input, at)?;
-                    self.out.extend_from_slice(&input[at..at + len]);
-                    at += len;
-                }
-            }
-            // A value ended at `at`: close what closes.
-            loop {
-                let Some(open) = self.open.last() else {
-                    return Ok(at);
-                };
-                let object = open.object;
-                if object && let Some(member) = self.members.last_mut() {
-                    member.end = self.out.len();
-                }
-                at = lex::skip_space(input, at);
-                match input.get(at) {
-                    Some(b',') => {
-                        self.out.push(b',');
-                        at = lex::skip_space(input, at + 1);
-                        if object {
-                            at = self.name(input, at)?;
-                        }
-                        break;
-                    }
-                    Some(b'}') if object => self.close_object()?,
-                    Some(b']') if !object => {
-                        self.out.push(b']');
-                        self.open.pop();
-                    }
-                    Some(_) => return Err((at, Reason::UnexpectedByte)),
-                    None => return Err((at, Reason::UnexpectedEnd)),
-                }
-                at += 1;
-            }
-        }
-    }
-
-    /// A member's name and its colon; returns where the value begins.
-    fn name(&mut self, input: &[u8], at: usize) -> Result<usize, (usize, Reason)> {
-        match input.get(at) {
-            Some(b'"') => {}
-            Some(_) => return Err((at, Reason::UnexpectedByte)),
-            None => return Err((at, Reason::UnexpectedEnd)),
-        }
-        let name = self.out.len() + 1;
-        let (at, plain) = self.string(input, at)?;
-        let name_end = self.out.len() - 1;
-        let at = lex::skip_space(input, at);
-        match input.get(at) {
-            Some(b':') => self.out.push(b':'),
-            Some(_) => return Err((at, Reason::UnexpectedByte)),
-            None => return Err((at, Reason::UnexpectedEnd)),
-        }
-        let member = Member {
-            prefix: prefix(&self.out[name..name_end]),
-            name,
-            name_end,
-            end: 0,
-            plain,
-        };
-        if let Some(open) = self.open.last_mut()
-            && open.ordered
-            && self.members.len() > open.first_member
-            && let Some(last) = self.members.last()
-        {
-            open.ordered = compare(&self.out, last, &member) == Ordering::Less;
-        }
-        self.members.push(member);
-        Ok(lex::skip_space(input, at + 1))
-    }
-
-    /// A string, from its quote at `at`; returns where it ends and whether it is
-    /// ASCII without escapes in its canonical form.
-    fn string(&mut self, input: &[u8], at: usize) -> Result<(usize, bool), (usize, Reason)> {
-        let mut from = at; // what is not yet copied, the opening quote included
-        let mut run_from = at + 1;
-        let mut plain = true;
-        loop {
-            let run = lex::plain_run(input, run_from);
-            lex::check_utf8(input, run_from, &run)?;
-            plain &= run.ascii;
-            match input.get(run.end) {
-                Some(b'"') => {
-                    self.out.extend_from_slice(&input[from..=run.end]);
-                    return Ok((run.end + 1, plain));
-                }
-                Some(b'\\') => {
-                    self.out.extend_from_slice(&input[from..run.end]);
-                    let (escape, end) = lex::escape(input, run.end)?;
-                    let lex::Escape::Char(char) = escape else {
-                        return Err((run.end, Reason::LoneSurrogate));
-                    };
-                    plain &= (' '..='\x7f').contains(&char) && char != '"' && char != '\\';
-                    push_char(char, &mut self.out);
-                    from = end;
-                    run_from = end;
-                }
-                Some(_) => return Err((run.end, Reason::ControlCharacter)),
-                None => return Err((run.end, Reason::UnexpectedEnd)),
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn number(&mut self, input: &[u8], at: usize) -> Result<usize, (usize, Reason)> {
-        let literal = lex::number(input, at)?;
-        // An integer below 10^15 is its own canonical spelling, but for minus zero.
-        if literal.end == literal.int_end
-            && literal.end - at <= 15
-            && &input[at..literal.end] != b"-0"
-        {
-            self.out.extend_from_slice(&input[at..literal.end]);
-            return Ok(literal.end);
-        }
-        let push = if self.round_numbers {
-            number::push_rounded
-        } else {
-            number::push_exact
-        };
-        push(input, at, &literal, &mut self.out).map_err(|reason| (at, reason))?;
-        Ok(literal.end)
-    }
-
-    /// Puts the members of the innermost object in order and closes it.
-    fn close_object(&mut self) -> Result<(), (usize, Reason)> {
-        let Some(open) = self.open.pop() else {
-            return Ok(());
-        };
-        if !open.ordered {
-            let out = &self.out;
-            let members = &mut self.members[open.first_member..];
-            members.sort_unstable_by(|a, b| compare(out, a, b));
-            let same = |pair: &[Member]| compare(out, &pair[0], &pair[1]) == Ordering::Equal;
-            if members.windows(2).any(same) {
-                return Err((open.input_at, Reason::DuplicateName));
-            }
-            self.scratch.clear();
-            for member in members {
-                if !self.scratch.is_empty() {
-                    self.scratch.push(b',');
-                }
-                let moved = open.out_at + self.scratch.len() + 1;
-                self.scratch
-                    .extend_from_slice(&out[member.name - 1..member.end]);
-                member.name_end = moved + (member.name_end - member.name);
-                member.end = moved + (member.end - member.name);
-                member.name = moved;
-            }
-            self.out.truncate(open.out_at);
-            self.out.extend_from_slice(&self.scratch);
-        }
-        self.out.push(b'}');
-        // The root's members stay, for `member`.
-        if !self.open.is_empty() {
-            self.members.truncate(open.first_member);
-        }
-        Ok(())
+impl fmt::Debug for Parsed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Parsed({})", self.spelling().escape_ascii())
     }
 }
 
@@ -454,58 +280,6 @@ fn push_char(char: char, out: &mut Vec<u8>) {
             out.extend_from_slice(char.encode_utf8(&mut buffer).as_bytes());
         }
     }
-}
-
-#[inline(always)]
-fn prefix(name: &[u8]) -> u64 {
-    if let Some(first) = name.first_chunk::<8>() {
-        return u64::from_be_bytes(*first);
-    }
-    let mut bytes = [0; 8];
-    bytes[..name.len()].copy_from_slice(name);
-    u64::from_be_bytes(bytes)
-}
-
-/// The order of two names by UTF-16 code units (RFC 8785 §3.2.3).
-#[inline(always)]
-fn compare(out: &[u8], a: &Member, b: &Member) -> Ordering {
-    let (name_a, name_b) = (&out[a.name..a.name_end], &out[b.name..b.name_end]);
-    if a.plain && b.plain {
-        // No name holds a zero byte, so the padding sorts a shorter name first.
-        a.prefix.cmp(&b.prefix).then_with(|| name_a.cmp(name_b))
-    } else {
-        utf16_units(name_a).cmp(utf16_units(name_b))
-    }
-}
-
-/// The UTF-16 code units of a canonical string's inside.
-fn utf16_units(canonical: &[u8]) -> impl Iterator<Item = u16> {
-    let text = std::str::from_utf8(canonical).unwrap_or_default();
-    let mut rest = text.chars();
-    let units = move || {
-        let char = match rest.next()? {
-            '\\' => match rest.next()? {
-                'b' => '\u{8}',
-                't' => '\t',
-                'n' => '\n',
-                'f' => '\u{c}',
-                'r' => '\r',
-                'u' => {
-                    let code = rest.by_ref().take(4);
-                    let value = code.filter_map(|digit| digit.to_digit(16));
-                    char::from_u32(value.fold(0, |code, digit| code << 4 | digit))?
-                }
-                escaped => escaped,
-            },
-            char => char,
-        };
-        Some(char)
-    };
-    std::iter::from_fn(units).flat_map(|char| {
-        let mut buffer = [0; 2];
-        let len = char.encode_utf16(&mut buffer).len();
-        buffer.into_iter().take(len)
-    })
 }
 
 #[cfg(test)]

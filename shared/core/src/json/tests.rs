@@ -206,17 +206,95 @@ fn every_prefix_of_a_value_ends_too_early() {
 #[test]
 fn a_prefix_tells_where_the_value_ends_and_its_members_can_be_asked() {
     let mut canonicalizer = Canonicalizer::exact();
-    let input = br#" {"time":"t","nested":{"x":1},"eventName":"n"} , {"#;
-    assert_eq!(canonicalizer.canonicalize_prefix(input), Ok(46));
-    assert_eq!(canonicalizer.member("time"), Some(&b"\"t\""[..]));
-    assert_eq!(canonicalizer.member("nested"), Some(&b"{\"x\":1}"[..]));
-    assert_eq!(canonicalizer.member("eventName"), Some(&b"\"n\""[..]));
-    assert_eq!(canonicalizer.member("x"), None);
-    assert_eq!(
-        canonicalizer.canonicalize(b"[{\"a\":1}]").unwrap(),
-        b"[{\"a\":1}]"
-    );
-    assert_eq!(canonicalizer.member("a"), None);
+    let input = br#" {"time":"t","nested":{"x": 1},"event\u004eame":"n"} , {"#;
+    assert_eq!(canonicalizer.read_prefix(input), Ok(52));
+    let parsed = canonicalizer.parsed(input);
+    assert_eq!(parsed.spelling(), &input[1..52]);
+    assert_eq!(parsed.member("time"), Some(&b"\"t\""[..]));
+    assert_eq!(parsed.member("nested"), Some(&b"{\"x\": 1}"[..]));
+    assert_eq!(parsed.member("eventName"), Some(&b"\"n\""[..]));
+    assert_eq!(parsed.member("x"), None);
+    let names: Vec<_> = parsed.members().map(|(name, _)| name).collect();
+    assert_eq!(names, [&b"eventName"[..], b"nested", b"time"]);
+    let parsed = canonicalizer.read(b"[{\"a\":1}]").unwrap();
+    assert_eq!(parsed.canonical(), &b"[{\"a\":1}]"[..]);
+    assert_eq!(parsed.member("a"), None);
+}
+
+#[test]
+fn what_is_canonical_already_is_known_without_writing_it() {
+    let mut canonicalizer = Canonicalizer::exact();
+    for (text, canonical) in [
+        (
+            r#"{"a":{"b":[1,{"c":"\"\\\n\u0001é"}],"bb":{}},"aa":1.5e-7}"#,
+            true,
+        ),
+        (r#"{"b":1,"a":2}"#, false),
+        (r#"{"a":[{"b":1,"a":2}]}"#, false),
+        (r#"{"a" :1}"#, false),
+        (r#"{"a": 1}"#, false),
+        (r#"{ "a":1}"#, false),
+        (r#"{"a":1 }"#, false),
+        ("[1, 2]", false),
+        ("[ ]", false),
+        ("[1.0]", false),
+        ("[-0]", false),
+        ("[1E2]", false),
+        (r#"["\/"]"#, false),
+        (r#"["\u000A"]"#, false),
+        (r#"["\u001F"]"#, false),
+        (r#"["\u0041"]"#, false),
+        (r#"{"\u0041":1}"#, false),
+        ("[9007199254740992]", true),
+    ] {
+        let parsed = canonicalizer.read(text.as_bytes()).unwrap();
+        let out = parsed.canonical().into_owned();
+        assert_eq!(parsed.is_canonical(), canonical, "{text}");
+        assert_eq!(out == text.as_bytes(), canonical, "{text}");
+        assert!(canonicalizer.read(&out).unwrap().is_canonical(), "{text}");
+    }
+}
+
+#[test]
+fn members_are_ordered_at_every_depth_and_whatever_stands_between_them() {
+    for (input, canonical) in [
+        (
+            r#"{"c":{"z":1,"y":{"b":[{"q":1,"p":2}],"a":0}},"b":{"n":1.0,"m":" "},"a":1}"#,
+            r#"{"a":1,"b":{"m":" ","n":1},"c":{"y":{"a":0,"b":[{"p":2,"q":1}]},"z":1}}"#,
+        ),
+        // Runs that keep their order, moved as a whole.
+        (
+            r#"{"d":1,"e":{"y":1,"x":2},"f":3,"a":4,"b":[ ],"c":"\/"}"#,
+            r#"{"a":4,"b":[],"c":"/","d":1,"e":{"x":2,"y":1},"f":3}"#,
+        ),
+        (
+            " { \"b\" : 1 , \"c\" : { } ,\n\"a\" : [ 1 , { \"z\" : 1 , \"y\" : 2 } ] } ",
+            r#"{"a":[1,{"y":2,"z":1}],"b":1,"c":{}}"#,
+        ),
+        (
+            r#"{"\u0062":1,"\u0061":{"\u0032":1,"1":2}}"#,
+            r#"{"a":{"1":2,"2":1},"b":1}"#,
+        ),
+        (
+            r#"{"longer than eight b":1,"longer than eight a":2}"#,
+            r#"{"longer than eight a":2,"longer than eight b":1}"#,
+        ),
+        (r#"{"abc":1,"ab":2,"":3}"#, r#"{"":3,"ab":2,"abc":1}"#),
+    ] {
+        assert_eq!(exact(input.as_bytes()).unwrap(), canonical);
+    }
+    for input in [
+        r#"{"a":1,"a":2}"#,
+        r#"{"b":1,"a":2,"b":3}"#,
+        r#"{"a":1,"\u0061":2}"#,
+        r#"[{"x":{"é":1,"\u00e9":2}}]"#,
+    ] {
+        assert_eq!(
+            exact(input.as_bytes()),
+            Err(Reason::DuplicateName),
+            "{input}"
+        );
+    }
 }
 
 #[test]
