@@ -24,7 +24,12 @@ pub struct Figure {
 /// as many. Processor time of this process: what others do on the machine is not
 /// in it, nor is waiting.
 pub fn one_core(bytes: usize, mut reference: impl FnMut(), mut work: impl FnMut()) -> Figure {
-    in_turn(bytes, bytes, || cpu_time(&mut reference), || cpu_time(&mut work))
+    in_turn(
+        bytes,
+        bytes,
+        || cpu_time(&mut reference),
+        || cpu_time(&mut work),
+    )
 }
 
 /// How fast `work` goes when every core does it at once, beside `reference` on every

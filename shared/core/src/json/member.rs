@@ -5,89 +5,85 @@ use std::cmp::Ordering;
 /// A member, as offsets into the input.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Member {
-    /// The first eight bytes of the name, big-endian, padded with zeros.
-    prefix: u64,
     /// Where the name's opening quote stands.
     pub start: usize,
-    /// The name without quotes: in the input, or in the plan's text if `respelt`.
-    name: (usize, usize),
+    pub name: Name,
     /// The value.
-    value: (usize, usize),
+    pub value: usize,
+    pub end: usize,
     /// The first edit at or after `start`.
     pub edit: usize,
-    /// The name stands in the plan's text: its own spelling is not canonical.
+}
+
+/// A member's name, without quotes, in canonical form.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Name {
+    /// Its first eight bytes, big-endian, padded with zeros.
+    prefix: u64,
+    from: usize,
+    to: usize,
+    /// It stands in the plan's text: its spelling in the input is another.
     respelt: bool,
-    /// The name's bytes compare as its UTF-16 code units do: ASCII, no escape.
+    /// Its bytes compare as its UTF-16 code units do: ASCII, no escape.
     plain: bool,
 }
 
-impl Member {
-    /// A member whose name is `input[name.0..name.1]`.
+impl Name {
+    /// The name `input[from..to]`, which is canonical as it stands there.
     #[inline(always)]
-    pub(super) fn new(input: &[u8], name: (usize, usize), plain: bool, edit: usize) -> Self {
+    pub(super) fn in_input(input: &[u8], (from, to): (usize, usize), plain: bool) -> Self {
         Self {
-            prefix: prefix(input, name),
-            start: name.0 - 1,
-            name,
-            value: (0, 0),
-            edit,
+            prefix: prefix(input, from, to),
+            from,
+            to,
             respelt: false,
             plain,
         }
     }
 
-    /// Its name stands at `name` in the plan's text instead.
-    pub(super) fn respell(&mut self, text: &[u8], name: (usize, usize)) {
-        self.prefix = prefix(text, name);
-        self.name = name;
-        self.respelt = true;
+    /// The name `text[from..]` of the plan.
+    pub(super) fn in_text(text: &[u8], from: usize) -> Self {
+        Self {
+            prefix: prefix(text, from, text.len()),
+            from,
+            to: text.len(),
+            respelt: true,
+            plain: false,
+        }
     }
 
     #[inline(always)]
-    pub(super) fn set_value_start(&mut self, at: usize) {
-        self.value.0 = at;
-    }
-
-    #[inline(always)]
-    pub(super) fn set_end(&mut self, at: usize) {
-        self.value.1 = at;
-    }
-
-    /// Where its value ends.
-    pub(super) fn end(&self) -> usize {
-        self.value.1
-    }
-
-    /// Its value as it stands in the input.
-    pub(super) fn value<'a>(&self, input: &'a [u8]) -> &'a [u8] {
-        &input[self.value.0..self.value.1]
-    }
-
-    /// Its name without quotes, in canonical form.
-    #[inline(always)]
-    pub(super) fn name<'a>(&self, input: &'a [u8], text: &'a [u8]) -> &'a [u8] {
+    pub(super) fn bytes<'a>(&self, input: &'a [u8], text: &'a [u8]) -> &'a [u8] {
         let from = if self.respelt { text } else { input };
-        &from[self.name.0..self.name.1]
+        &from[self.from..self.to]
+    }
+
+    /// Its first eight bytes as a number, which orders plain names as far as they
+    /// differ there.
+    #[inline(always)]
+    pub(super) fn prefix(&self) -> u64 {
+        self.prefix
+    }
+
+    /// Whether it is ASCII without escapes.
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// The order of two names by UTF-16 code units (RFC 8785 §3.2.3).
-    #[inline(always)]
     pub(super) fn compare(&self, other: &Self, input: &[u8], text: &[u8]) -> Ordering {
+        let (name, others) = (self.bytes(input, text), other.bytes(input, text));
         if self.plain && other.plain {
-            // No name holds a zero byte, so the padding sorts a shorter name first.
-            self.prefix.cmp(&other.prefix).then_with(|| {
-                let (name, others) = (self.name(input, text), other.name(input, text));
-                name.cmp(others)
-            })
+            name.cmp(others)
         } else {
-            let (name, others) = (self.name(input, text), other.name(input, text));
             utf16_units(name).cmp(utf16_units(others))
         }
     }
 }
 
 #[inline(always)]
-fn prefix(bytes: &[u8], (from, to): (usize, usize)) -> u64 {
+fn prefix(bytes: &[u8], from: usize, to: usize) -> u64 {
     let len = to - from;
     match bytes[from..].first_chunk::<8>() {
         Some(first) if len >= 8 => u64::from_be_bytes(*first),

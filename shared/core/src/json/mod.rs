@@ -224,8 +224,8 @@ impl<'a> Parsed<'a> {
         let Self { plan, input } = *self;
         let members = plan.root_members(input).iter();
         members.map(move |member| {
-            let name = member.name(input, &plan.text);
-            (name, member.value(input))
+            let name = member.name.bytes(input, &plan.text);
+            (name, &input[member.value..member.end])
         })
     }
 

@@ -66,10 +66,13 @@ impl Plan {
         self.edits.is_empty()
     }
 
-    /// The members of the value if it is an object.
+    /// The members of the value, in order, if it is an object.
     pub(super) fn root_members(&self, input: &[u8]) -> &[Member] {
-        match input.get(self.start) {
-            Some(b'{') => &self.members,
+        match (input.get(self.start), self.edits.first()) {
+            (Some(b'{'), Some(&Edit::Order { at, first, .. })) if at == self.start + 1 => {
+                &self.sorted[first..]
+            }
+            (Some(b'{'), _) => &self.members,
             _ => &[],
         }
     }
@@ -131,12 +134,12 @@ impl Plan {
             let mut last = first;
             rest = others;
             while let Some((next, others)) = rest.split_first()
-                && next.start == last.end() + 1
+                && next.start == last.end + 1
             {
                 last = next;
                 rest = others;
             }
-            self.push_range(input, first.start, last.end(), first.edit, out);
+            self.push_range(input, first.start, last.end, first.edit, out);
         }
     }
 }

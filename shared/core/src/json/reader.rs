@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::member::Member;
+use super::member::{Member, Name};
 use super::plan::{Edit, Plan};
 use super::{JsonError, Reason, lex, number, push_char};
 
@@ -15,6 +15,8 @@ pub(super) struct Reader {
     round_numbers: bool,
     max_depth: usize,
     open: Vec<Open>,
+    /// Where members are put in order: the beginnings of their names, and which.
+    keys: Vec<(u64, u32)>,
     /// Of the value that was read last.
     pub plan: Plan,
 }
@@ -39,6 +41,7 @@ impl Reader {
             round_numbers,
             max_depth,
             open: Vec::new(),
+            keys: Vec::new(),
             plan: Plan::default(),
         }
     }
@@ -99,7 +102,7 @@ impl Reader {
                 };
                 let object = open.object;
                 if object && let Some(member) = self.plan.members.last_mut() {
-                    member.set_end(at);
+                    member.end = at;
                 }
                 at = self.space(input, at);
                 match input.get(at) {
@@ -168,10 +171,12 @@ impl Reader {
         }
         let edit = self.plan.edits.len();
         let (end, plain) = self.string(input, at)?;
-        let mut member = Member::new(input, (at + 1, end - 1), plain, edit);
-        if !plain {
-            self.respell(input, &mut member, (at + 1, end - 1));
-        }
+        let inside = (at + 1, end - 1);
+        let name = if plain || edit == self.plan.edits.len() {
+            Name::in_input(input, inside, plain)
+        } else {
+            self.respelt(input, inside, edit)
+        };
         let colon = self.space(input, end);
         match input.get(colon) {
             Some(b':') => {}
@@ -183,27 +188,33 @@ impl Reader {
             && open.ordered
             && let Some(last) = plan.members[open.first_member..].last()
         {
-            open.ordered = last.compare(&member, input, &plan.text) == Ordering::Less;
+            // The beginnings tell nearly always.
+            let (before, after) = (last.name.prefix(), name.prefix());
+            open.ordered = if last.name.is_plain() && plain && before != after {
+                before < after
+            } else {
+                last.name.compare(&{ name }, input, &plan.text) == Ordering::Less
+            };
         }
         let value = self.space(input, colon + 1);
-        member.set_value_start(value);
-        self.plan.members.push(member);
+        self.plan.members.push(Member {
+            start: at,
+            name,
+            value,
+            end: value,
+            edit,
+        });
         Ok(value)
     }
 
-    /// A name whose spelling is not canonical is compared as it will be spelt.
+    /// A name that is compared as it will be spelt.
     #[cold]
-    fn respell(&mut self, input: &[u8], member: &mut Member, (from, to): (usize, usize)) {
-        if member.edit == self.plan.edits.len() {
-            return;
-        }
+    fn respelt(&mut self, input: &[u8], (from, to): (usize, usize), edit: usize) -> Name {
         let mut name = Vec::new();
-        self.plan
-            .push_range(input, from, to, member.edit, &mut name);
+        self.plan.push_range(input, from, to, edit, &mut name);
         let at = self.plan.text.len();
         self.plan.text.extend_from_slice(&name);
-        let end = self.plan.text.len();
-        member.respell(&self.plan.text, (at, end));
+        Name::in_text(&self.plan.text, at)
     }
 
     /// A string, from its quote at `at`; returns where it ends and whether it is
@@ -318,14 +329,26 @@ impl Reader {
             text,
             ..
         } = &mut self.plan;
-        let members = &mut members[open.first_member..];
-        members.sort_unstable_by(|a, b| a.compare(b, input, text));
-        let same = |pair: &[Member]| pair[0].compare(&pair[1], input, text) == Ordering::Equal;
-        if members.windows(2).any(same) {
+        let members = &members[open.first_member..];
+        self.keys.clear();
+        let prefixes = members.iter().map(|member| member.name.prefix());
+        self.keys.extend(prefixes.zip(0u32..));
+        let name = |key: &(u64, u32)| &members[key.1 as usize].name;
+        let compare = |a: &_, b: &_| name(a).compare(name(b), input, text);
+        if members.iter().all(|member| member.name.is_plain()) {
+            self.keys
+                .sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| compare(a, b)));
+        } else {
+            self.keys.sort_unstable_by(compare);
+        }
+        let same = |pair: &[(u64, u32)]| {
+            pair[0].0 == pair[1].0 && compare(&pair[0], &pair[1]) == Ordering::Equal
+        };
+        if self.keys.windows(2).any(same) {
             return Err((open.at, Reason::DuplicateName));
         }
         let first = sorted.len();
-        sorted.extend_from_slice(members);
+        sorted.extend(self.keys.iter().map(|key| members[key.1 as usize]));
         edits[open.edit] = Edit::Order {
             at: open.at + 1,
             end,
