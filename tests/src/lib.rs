@@ -241,7 +241,7 @@ pub fn resealed(
         }
         None => signed::sign(&mut header, signer).unwrap(),
     };
-    segment::encode(&line, &body, 3).unwrap()
+    segment::encode(&line, &[&body], 3).unwrap()
 }
 
 /// Copies a folder and all below it.

@@ -114,22 +114,26 @@ fn example() -> BTreeMap<&'static str, String> {
         start: 0,
     };
     let line = signed::sign(&mut header, &log).unwrap();
-    let object = segment::encode(&line, &body, 1).unwrap();
+    let object = segment::encode(&line, &[&body], 1).unwrap();
     let opened = Segment::open(&object, log.key()).unwrap();
     put(
         "segment",
         String::from_utf8(segment::decompress(&object, 1 << 20).unwrap()).unwrap(),
     );
     put("segment object", BASE64.encode(&object));
-    let (leaves, summary, bad) = inspect(&opened, &mut RecordReader::default(), |_, _, _| ());
+    let (summary, bad) = inspect(&opened, &mut RecordReader::default(), |_, _, _| ());
     assert!(bad.is_empty());
     put(
         "leaf hashes",
-        leaves.iter().map(|leaf| format!("{leaf}\n")).collect(),
+        opened
+            .leaves()
+            .iter()
+            .map(|leaf| format!("{leaf}\n"))
+            .collect(),
     );
 
     let mut builder = TileBuilder::new();
-    for leaf in &leaves {
+    for leaf in opened.leaves() {
         builder.push(*leaf, &mut |_, _| unreachable!("no tile is full"));
     }
     let tiles = builder.partial_tiles();

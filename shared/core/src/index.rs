@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::keys::{SignError, Signer, VerifierKey};
 use crate::merkle::Hash;
 use crate::names::is_hex;
-use crate::record::{Record, RecordError, RecordReader, leaf_hash};
+use crate::record::{Record, RecordError, RecordReader};
 use crate::segment::{
     self, Delivery, FrameError, Header, MAX_CONTENT_BYTES, Segment, SegmentError, body_sha256,
 };
@@ -164,19 +164,16 @@ pub struct BadRecord {
     pub error: RecordError,
 }
 
-/// Reads every record of a segment, hashing its leaves. Records that are not in
-/// canonical form are left out of the summary and returned.
+/// Reads every record of a segment. Those that are not in canonical form are left
+/// out of the summary and returned.
 pub fn inspect(
     segment: &Segment,
     reader: &mut RecordReader,
     mut each: impl FnMut(u64, &Record<'_>, &[u8]),
-) -> (Vec<Hash>, Summary, Vec<BadRecord>) {
-    let mut leaves = Vec::with_capacity((segment.header.end - segment.header.start) as usize);
+) -> (Summary, Vec<BadRecord>) {
     let mut summary = Summary::default();
     let mut bad = Vec::new();
-    leaves.push(leaf_hash(segment.header_line()));
     for (index, line) in (segment.header.start + 1..).zip(segment::lines(segment.body())) {
-        leaves.push(leaf_hash(line));
         match reader.read(line) {
             Ok(record) => {
                 summary.add(&record);
@@ -185,7 +182,7 @@ pub fn inspect(
             Err(error) => bad.push(BadRecord { index, error }),
         }
     }
-    (leaves, summary, bad)
+    (summary, bad)
 }
 
 /// An index object whose header is signed and whose lines are the signed ones.
@@ -224,7 +221,7 @@ impl Index {
             size,
         };
         let header = signed::sign(&mut header, signer)?;
-        Ok(segment::encode(&header, &body, level)?)
+        Ok(segment::encode(&header, &[&body], level)?)
     }
 
     /// Decodes an index and checks its form, signature, hash, and that its lines

@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
             if header.start != start || header.end > size || header.prev != self.builder.root() {
                 return Err(alarm(self.chain, &name, "does not continue the chain"));
             }
-            let (leaves, summary, bad) = inspect(&segment, &mut reader, |_, _, _| ());
+            let (summary, bad) = inspect(&segment, &mut reader, |_, _, _| ());
             if let Some(bad) = bad.first() {
                 return Err(alarm(self.chain, &name, &bad.to_string()));
             }
@@ -201,9 +201,9 @@ impl<'a> Run<'a> {
             index_bytes += 512 + header.deliveries.len() * 384;
             self.lines.push(line);
             let mut tiles = Vec::new();
-            for leaf in leaves {
+            for leaf in segment.leaves() {
                 let mut full = |id, bytes: &[u8]| tiles.push((id, Bytes::copy_from_slice(bytes)));
-                self.builder.push(leaf, &mut full);
+                self.builder.push(*leaf, &mut full);
             }
             // A tail that is not published now leaves its tiles: they are right.
             self.write_tiles(tiles, now_millis).await?;

@@ -20,17 +20,30 @@ pub trait Input: Send + Sync {
     /// # Errors
     /// When it cannot be opened.
     fn open(&self) -> io::Result<Box<dyn Read + Send + '_>>;
+
+    /// All its bytes, where they are in memory anyway: they are then not copied.
+    fn in_memory(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 impl Input for [u8] {
     fn open(&self) -> io::Result<Box<dyn Read + Send + '_>> {
         Ok(Box::new(self))
     }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        Some(self)
+    }
 }
 
 impl Input for Vec<u8> {
     fn open(&self) -> io::Result<Box<dyn Read + Send + '_>> {
         Ok(Box::new(&self[..]))
+    }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        Some(self)
     }
 }
 
@@ -55,6 +68,7 @@ impl Input for FileInput {
 
 /// The uncompressed bytes, hashed and counted as they are read, under a cap.
 pub(crate) struct Uncompressed<'a> {
+    input: &'a dyn Input,
     reader: Box<dyn Read + Send + 'a>,
     gzip: bool,
     hasher: Sha256,
@@ -85,12 +99,24 @@ impl<'a> Uncompressed<'a> {
             Box::new(whole)
         };
         Ok(Self {
+            input,
             reader,
             gzip,
             hasher: Sha256::new(),
             bytes: 0,
             limit,
         })
+    }
+
+    /// All the bytes, hashed and counted, if they are in memory as a whole; nothing
+    /// is left to read then.
+    pub(crate) fn whole(&mut self) -> Result<Option<&'a [u8]>, SourceError> {
+        let Some(bytes) = self.input.in_memory().filter(|_| !self.gzip) else {
+            return Ok(None);
+        };
+        self.count(bytes)?;
+        self.reader = Box::new(io::empty());
+        Ok(Some(bytes))
     }
 
     /// Reads into `buffer`; zero at the end.
@@ -102,12 +128,17 @@ impl<'a> Uncompressed<'a> {
                 Err(error) => return Err(self.classed(error)),
             }
         };
-        self.hasher.update(&buffer[..count]);
-        self.bytes += count as u64;
+        self.count(&buffer[..count])?;
+        Ok(count)
+    }
+
+    fn count(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
+        self.bytes += bytes.len() as u64;
         if self.bytes > self.limit {
             return Err(SourceError::TooLarge { limit: self.limit });
         }
-        Ok(count)
+        self.hasher.update(bytes);
+        Ok(())
     }
 
     /// Of the bytes read so far.

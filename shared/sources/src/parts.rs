@@ -155,10 +155,16 @@ impl<'a> PartReader<'a> {
         };
         loop {
             let from = part.body.len();
+            let left_bytes = self.splitter.bytes_at_hand();
             let Some((offset, found)) = self.splitter.next()? else {
                 self.ended = true;
                 break;
             };
+            if part.body.is_empty() {
+                // A record is a little longer than its event.
+                let expected = left_bytes + left_bytes / 16;
+                part.body.reserve(expected.min(MAX_PART_BYTES));
+            }
             push_line(self.cloud, &found, &mut part.body);
             let line_bytes = part.body.len() - from;
             if line_bytes > record::MAX_LINE_BYTES {

@@ -96,7 +96,7 @@ impl<'a> Splitter<'a> {
     /// When the input cannot be opened.
     pub fn open(input: &'a dyn Input, shape: Shape, max_bytes: u64) -> Result<Self, SourceError> {
         Ok(Self {
-            window: Window::new(Uncompressed::open(input, max_bytes)?),
+            window: Window::new(Uncompressed::open(input, max_bytes)?)?,
             canonicalizer: Canonicalizer::exact(),
             shape,
             state: State::Start,
@@ -121,6 +121,11 @@ impl<'a> Splitter<'a> {
             Place::Text(from, to) => Found::Text(&rest[from..to]),
         };
         Ok(Some((self.window.offset() + at as u64, found)))
+    }
+
+    /// Bytes that were read and are not consumed yet.
+    pub fn bytes_at_hand(&self) -> usize {
+        self.window.rest().len()
     }
 
     /// The shape that was found.

@@ -8,6 +8,8 @@ const STEP_BYTES: usize = 256 << 10;
 /// The bytes from a position on, as far as they were read.
 pub(crate) struct Window<'a> {
     source: Uncompressed<'a>,
+    /// The bytes themselves, where they are in memory as a whole.
+    whole: Option<&'a [u8]>,
     buffer: Vec<u8>,
     /// Start of what is not consumed.
     at: usize,
@@ -28,15 +30,17 @@ enum Line {
 }
 
 impl<'a> Window<'a> {
-    pub(crate) fn new(source: Uncompressed<'a>) -> Self {
-        Self {
+    pub(crate) fn new(mut source: Uncompressed<'a>) -> Result<Self, SourceError> {
+        let whole = source.whole()?;
+        Ok(Self {
             source,
+            whole,
             buffer: Vec::new(),
             at: 0,
             base: 0,
-            ended: false,
+            ended: whole.is_some(),
             line: Line::Ignored,
-        }
+        })
     }
 
     /// From here on, remembers whether a LF was consumed.
@@ -59,7 +63,7 @@ impl<'a> Window<'a> {
 
     /// What was read and not consumed.
     pub(crate) fn rest(&self) -> &[u8] {
-        &self.buffer[self.at..]
+        &self.whole.unwrap_or(&self.buffer)[self.at..]
     }
 
     /// Nothing follows `rest`.

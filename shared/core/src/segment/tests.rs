@@ -40,7 +40,7 @@ fn lines_of(records: usize) -> Vec<u8> {
 
 fn seal(header: &mut Header, body: &[u8]) -> Vec<u8> {
     let line = signed::sign(header, &signer(1)).unwrap();
-    encode(&line, body, 1).unwrap()
+    encode(&line, &[body], 1).unwrap()
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_header_that_contradicts_itself_is_refused() {
     }
     let mut fewer = header(&body, 9, 2);
     let line = signed::sign(&mut fewer, &signer(1)).unwrap();
-    let other = encode(&line, &lines_of(3), 1).unwrap();
+    let other = encode(&line, &[&lines_of(3)], 1).unwrap();
     assert!(matches!(
         Segment::open(&other, signer(1).key()),
         Err(SegmentError::Body { .. })
@@ -197,7 +197,7 @@ fn only_the_chain_s_own_key_signs() {
     let body = lines_of(1);
     let mut header = header(&body, 9, 1);
     let line = signed::sign(&mut header, &signer(2)).unwrap();
-    let object = encode(&line, &body, 1).unwrap();
+    let object = encode(&line, &[&body], 1).unwrap();
     let error = Segment::open(&object, signer(1).key()).unwrap_err();
     assert!(
         matches!(error, SegmentError::Document(DocumentError::Signature(_))),
@@ -210,7 +210,7 @@ fn only_the_chain_s_own_key_signs() {
         text.replace(",\"start\"", ", \"start\""),
         text.replace("{\"body", "{\"a\":null,\"body"),
     ] {
-        let object = encode(other.as_bytes(), &body, 1).unwrap();
+        let object = encode(other.as_bytes(), &[&body], 1).unwrap();
         assert!(Segment::open(&object, signer(2).key()).is_err(), "{other}");
     }
 }
@@ -232,11 +232,11 @@ fn an_index_says_what_stands_in_the_segments() {
     let object = seal(&mut head, body.as_bytes());
     let segment = Segment::open(&object, key.key()).unwrap();
     let mut seen = Vec::new();
-    let (leaves, summary, bad) = inspect(&segment, &mut RecordReader::default(), |index, _, _| {
+    let (summary, bad) = inspect(&segment, &mut RecordReader::default(), |index, _, _| {
         seen.push(index)
     });
     assert_eq!(
-        (leaves.len(), &seen[..], bad[0].index),
+        (segment.leaves().len(), &seen[..], bad[0].index),
         (5, &[1, 2, 3][..], 4)
     );
     assert_eq!(summary.earliest.as_deref(), Some("2025-12-31T23:59:59Z"));

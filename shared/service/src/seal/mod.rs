@@ -21,6 +21,7 @@ use countersign_core::segment::{
 use countersign_core::signed;
 use countersign_core::time;
 use countersign_store::{GetError, ListError, ObjectPages, PutError, SwapError};
+use data_encoding::HEXLOWER;
 
 use crate::chain::Chain;
 use crate::clock::Clock;
@@ -394,17 +395,13 @@ impl Sealer {
     /// Builds and signs the segment of these parts at the head.
     fn build(&self, parts: &[&Pending]) -> Result<(Bytes, Vec<Hash>), SealError> {
         let head = self.head();
-        let body = match parts {
-            [part] => std::borrow::Cow::Borrowed(&part.body[..]),
-            _ => {
-                let bodies: Vec<_> = parts.iter().map(|part| &part.body[..]).collect();
-                bodies.concat().into()
-            }
-        };
+        let bodies: Vec<&[u8]> = parts.iter().map(|part| &part.body[..]).collect();
         let records: u64 = parts.iter().map(|part| part.delivery.records).sum();
+        let mut record_leaves = Vec::with_capacity(records as usize + 1);
+        let body_sha256 = segment::hash_lines(&bodies, &mut record_leaves);
         let genesis = self.warm.as_ref().map(|warm| warm.genesis_sha256.clone());
         let mut header = Header {
-            body_sha256: segment::body_sha256(&body),
+            body_sha256: HEXLOWER.encode(&body_sha256),
             countersign: "segment/v1".into(),
             deliveries: parts.iter().map(|part| part.delivery.clone()).collect(),
             end: head.size() + 1 + records,
@@ -416,11 +413,9 @@ impl Sealer {
             start: head.size(),
         };
         let line = signed::sign(&mut header, &*self.signer)?;
-        let object = segment::encode(&line, &body, ZSTD_LEVEL)?;
-        let mut leaves = Vec::with_capacity(records as usize + 1);
-        leaves.push(leaf_hash(&line));
-        leaves.extend(segment::lines(&body).map(leaf_hash));
-        Ok((object.into(), leaves))
+        let object = segment::encode(&line, &bodies, ZSTD_LEVEL)?;
+        record_leaves.insert(0, leaf_hash(&line));
+        Ok((object.into(), record_leaves))
     }
 
     /// The fresh parts are sealed: notes their outcomes and their keys.
@@ -556,7 +551,7 @@ impl Sealer {
         if start == 0 && segment.header.genesis_sha256.as_ref() != genesis {
             return Err("names another genesis".into());
         }
-        Ok(segment.lines().map(leaf_hash).collect())
+        Ok(segment.into_leaves())
     }
 
     fn alarm(&self, object: &str, problem: &str) -> SealError {

@@ -127,7 +127,7 @@ impl Reading {
         let (mut anchors, mut bad_anchors) = (Vec::new(), Vec::new());
         let mut activity = Activity::new(Hours::of_millis(segment.header.sealed_at_millis()));
         let mut reader = RecordReader::default();
-        let (leaves, summary, mut bad) = inspect(&segment, &mut reader, |index, record, _| {
+        let (summary, mut bad) = inspect(&segment, &mut reader, |index, record, _| {
             if record.source == ANCHOR_SOURCE {
                 match self.anchor(index, record) {
                     Ok(Some(anchor)) => anchors.push(anchor),
@@ -142,7 +142,6 @@ impl Reading {
         bad.truncate(MAX_BAD);
         let line = IndexLine::new(&segment.header, &summary, object_sha256, object_bytes);
         Whole {
-            leaves,
             meaning: line.meaning(),
             content_bytes: segment.content_bytes(),
             bad,
@@ -151,7 +150,8 @@ impl Reading {
             bad_anchors,
             anchors_alone: is_anchors_alone(&summary),
             activity,
-            header: segment.header,
+            header: segment.header.clone(),
+            leaves: segment.into_leaves(),
         }
     }
 

@@ -75,7 +75,7 @@ impl World {
         let body = body.replacen(from, to, 1).into_bytes();
         header.body_sha256 = segment::body_sha256(&body);
         let line = signed::sign(&mut header, &*self.signers[self.chain(cloud).origin()]).unwrap();
-        segment::encode(&line, &body, 1).unwrap().into()
+        segment::encode(&line, &[&body], 1).unwrap().into()
     }
 }
 

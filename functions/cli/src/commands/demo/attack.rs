@@ -143,7 +143,7 @@ fn altered_record(copy: &World, index: u64) -> Result<(), Failure> {
     let chain = aws(copy)?;
     let segment = Segment::open(&read(&path)?, &chain.key).map_err(Failure::failed)?;
     let body = without_stop_logging(&String::from_utf8_lossy(segment.body()));
-    let object = segment::encode(segment.header_line(), body.as_bytes(), ZSTD_LEVEL);
+    let object = segment::encode(segment.header_line(), &[body.as_bytes()], ZSTD_LEVEL);
     replace(&path, &object.map_err(Failure::failed)?)
 }
 
