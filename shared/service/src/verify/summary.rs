@@ -1,0 +1,280 @@
+//! What text and HTML say alike: the auditor's sentence, causes, pairs, words.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::checks::Check;
+use super::posture::millis;
+use super::report::{AnchorReport, ChainReport, CheckReport, Finding, Report, Status};
+
+/// Rows of findings; the rest are counted.
+pub(super) const MAX_CAUSES: usize = 20;
+
+/// What an auditor quotes.
+pub(super) fn sentence(report: &Report) -> String {
+    let records: u64 = report.chains.iter().map(|chain| chain.records).sum();
+    let firsts = report.chains.iter().filter_map(|chain| chain.span);
+    let span = firsts.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+    let between = match span {
+        Some((from, to)) => format!("Between {} and {}, ", millis(from), millis(to)),
+        None => String::new(),
+    };
+    let chains = count(report.chains.len(), "chain", "chains");
+    let of = |check| move |chain: &&ChainReport| chain.check(check).map(|check| check.status);
+    let alone = |chain: &&ChainReport| of(Check::AnchorQuorum)(chain) == Some(Status::Skip);
+    // A chain that its anchors contradict has no cosigned head to speak of.
+    let cosigned = |chain: &&ChainReport| {
+        of(Check::AnchorQuorum)(chain) == Some(Status::Pass)
+            && of(Check::AnchorsConsistent)(chain) != Some(Status::Fail)
+    };
+    let good = report.chains.iter().filter(cosigned).count();
+    let independent = if report.chains.iter().all(|chain| alone(&chain)) {
+        "no independent witness exists".to_owned()
+    } else if good == report.chains.len() {
+        format!(
+            "every head older than the grace is cosigned by clouds other than its own, as the quorum asks: {}",
+            report.policy.quorum
+        )
+    } else {
+        format!(
+            "{good} of {} chains have heads cosigned by clouds other than their own, as the quorum asks: {}",
+            report.chains.len(),
+            report.policy.quorum
+        )
+    };
+    format!(
+        "{between}{records} records in {chains} were read and hashed again in this run; {independent}. The expected heads were taken from the head stores and the anchors."
+    )
+}
+
+/// Where the heads came from that the stored history was compared with.
+pub(super) fn expected_heads(report: &Report) -> String {
+    let anchors = count(report.anchors.len(), "anchor", "anchors");
+    let mut text = format!(
+        "the head stores, read first and again last; {anchors} in the witnesses' stores, and as records in the chains of the witnesses' clouds"
+    );
+    for chain in report.chains.iter().filter(|chain| chain.since > 0) {
+        text.push_str(&format!(
+            "; what stands before size {} of {} was taken as trusted",
+            chain.since,
+            short(&chain.origin, report)
+        ));
+    }
+    text
+}
+
+/// Findings of one chain and code.
+pub(super) struct Cause<'a> {
+    pub(super) chain: &'a ChainReport,
+    pub(super) check: &'a CheckReport,
+    /// The first of them.
+    pub(super) finding: &'a Finding,
+    pub(super) count: usize,
+}
+
+/// One row per cause, those that fail and those that matter most first.
+pub(super) fn causes(report: &Report) -> Vec<Cause<'_>> {
+    let mut causes: Vec<Cause<'_>> = Vec::new();
+    for chain in &report.chains {
+        for check in &chain.checks {
+            let first = causes.len();
+            for finding in &check.findings {
+                let known = causes[first..]
+                    .iter_mut()
+                    .find(|cause| cause.finding.code == finding.code);
+                match known {
+                    Some(cause) => cause.count += 1,
+                    None => causes.push(Cause {
+                        chain,
+                        check,
+                        finding,
+                        count: 1,
+                    }),
+                }
+            }
+        }
+    }
+    causes.sort_by_key(|cause| (!cause.finding.fails, cause.finding.severity));
+    causes
+}
+
+/// The title of a cause, and of how many findings the first is shown.
+pub(super) fn cause_title(cause: &Cause<'_>) -> String {
+    match cause.count {
+        1 => cause.finding.title.to_owned(),
+        count => format!(
+            "{} ({count} times; the first is shown)",
+            cause.finding.title
+        ),
+    }
+}
+
+/// Checks of one status and reason, and the chains that it holds for.
+pub(super) struct Open<'a> {
+    pub(super) reason: &'a str,
+    pub(super) checks: Vec<&'static str>,
+    /// None: all.
+    pub(super) chains: Option<Vec<&'a str>>,
+}
+
+/// The checks that are unknown or skipped, by reason.
+pub(super) fn open_checks(report: &Report, status: Status) -> Vec<Open<'_>> {
+    let mut reasons: BTreeMap<&str, (Vec<&'static str>, Vec<&str>)> = BTreeMap::new();
+    for chain in &report.chains {
+        let open = chain.checks.iter().filter(|check| check.status == status);
+        for check in open {
+            let reason = check.reason.as_deref().unwrap_or("no reason is known");
+            let (checks, chains) = reasons.entry(reason).or_default();
+            if !checks.contains(&check.name.name()) {
+                checks.push(check.name.name());
+            }
+            if chains.last() != Some(&&*chain.origin) {
+                chains.push(&chain.origin);
+            }
+        }
+    }
+    let open = |(reason, (checks, chains)): (_, (_, Vec<_>))| Open {
+        reason,
+        checks,
+        chains: (chains.len() < report.chains.len()).then_some(chains),
+    };
+    reasons.into_iter().map(open).collect()
+}
+
+/// A chain and a witness that should countersign it, or does.
+pub(super) struct Pair<'a> {
+    pub(super) chain: &'a ChainReport,
+    pub(super) witness: &'a str,
+    pub(super) anchors: usize,
+    /// Anchors that hold.
+    pub(super) good: usize,
+    /// The newest that holds.
+    pub(super) newest: Option<&'a AnchorReport>,
+}
+
+/// Who countersigned whom: by chain, its own witnesses first.
+pub(super) fn pairs(report: &Report) -> Vec<Pair<'_>> {
+    let mut pairs: HashMap<(&str, &str), Pair<'_>> = HashMap::new();
+    let mut order = Vec::new();
+    for chain in &report.chains {
+        for witness in &chain.witnesses {
+            order.push((chain, &**witness));
+        }
+    }
+    for anchor in &report.anchors {
+        let of = report.chains.iter().find(|c| c.origin == anchor.origin);
+        let Some(chain) = of else { continue };
+        let key = (&*anchor.origin, &*anchor.witness);
+        let pair = pairs.entry(key).or_insert_with(|| {
+            if !chain.witnesses.contains(&anchor.witness) {
+                order.push((chain, &anchor.witness));
+            }
+            empty(chain, &anchor.witness)
+        });
+        pair.anchors += 1;
+        if anchor.status == Status::Pass {
+            pair.good += 1;
+            let newer =
+                |known: &AnchorReport| (&known.time, known.size) <= (&anchor.time, anchor.size);
+            if pair.newest.is_none_or(newer) {
+                pair.newest = Some(anchor);
+            }
+        }
+    }
+    let place = |chain: &ChainReport| report.chains.iter().position(|c| c.origin == chain.origin);
+    order.sort_by_key(|(chain, _)| place(chain));
+    order
+        .into_iter()
+        .map(|(chain, witness)| {
+            let known = pairs.remove(&(&*chain.origin, witness));
+            known.unwrap_or_else(|| empty(chain, witness))
+        })
+        .collect()
+}
+
+fn empty<'a>(chain: &'a ChainReport, witness: &'a str) -> Pair<'a> {
+    Pair {
+        chain,
+        witness,
+        anchors: 0,
+        good: 0,
+        newest: None,
+    }
+}
+
+impl Pair<'_> {
+    /// `12`, or `10 of 12` where not all hold.
+    pub(super) fn count(&self) -> String {
+        match self.good {
+            good if good == self.anchors => good.to_string(),
+            good => format!("{good} of {}", self.anchors),
+        }
+    }
+}
+
+/// How a chain stands as a whole.
+pub(super) fn state(chain: &ChainReport) -> Status {
+    let has = |status| chain.checks.iter().any(|check| check.status == status);
+    match (has(Status::Fail), has(Status::Unknown)) {
+        (true, _) => Status::Fail,
+        (false, true) => Status::Unknown,
+        (false, false) => Status::Pass,
+    }
+}
+
+/// [`state`] in a word.
+pub(super) fn state_word(chain: &ChainReport) -> &'static str {
+    match state(chain) {
+        Status::Fail => "FAILED",
+        Status::Unknown => "incomplete",
+        Status::Pass | Status::Skip => "ok",
+    }
+}
+
+/// `1 chain`, `2 chains`.
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A name without the domain, which the headline says.
+pub(super) fn short<'a>(name: &'a str, report: &Report) -> &'a str {
+    let rest = name.strip_prefix(&*report.domain);
+    rest.and_then(|rest| rest.strip_prefix('/')).unwrap_or(name)
+}
+
+/// The end of a name that is too long: names differ there.
+pub(super) fn tail(name: &str, width: usize) -> String {
+    let length = name.chars().count();
+    if length <= width {
+        return name.to_owned();
+    }
+    let rest: String = name.chars().skip(length - width + 1).collect();
+    format!("…{rest}")
+}
+
+/// How long before the time of judgement, in its two largest units.
+pub(super) fn age(at_millis: i64, report: &Report) -> String {
+    let seconds = report
+        .judged_at_millis
+        .saturating_sub(at_millis)
+        .div_euclid(1000);
+    match seconds {
+        // A clock that is ahead, or a time of judgement in the past.
+        ..0 => "later".to_owned(),
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// Bytes, in a unit that leaves at most four digits.
+pub(super) fn size_text(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes;
+    let mut unit = 0;
+    while value >= 10_240 && unit + 1 < UNITS.len() {
+        value /= 1024;
+        unit += 1;
+    }
+    format!("{value} {}", UNITS[unit])
+}
