@@ -116,28 +116,43 @@ pub(super) struct Open<'a> {
     pub(super) chains: Option<Vec<&'a str>>,
 }
 
-/// The checks that are unknown or skipped, by reason.
+impl Open<'_> {
+    /// The names of the checks; of many the first ones.
+    pub(super) fn checks_text(&self) -> String {
+        match self.checks.as_slice() {
+            [first, second, third, rest @ ..] if rest.len() > 3 => {
+                format!("{first}, {second}, {third} and {} more", rest.len())
+            }
+            all => all.join(", "),
+        }
+    }
+}
+
+/// The checks that are unknown or skipped: those together that are so for the same
+/// reason in the same chains.
 pub(super) fn open_checks(report: &Report, status: Status) -> Vec<Open<'_>> {
-    let mut reasons: BTreeMap<&str, (Vec<&'static str>, Vec<&str>)> = BTreeMap::new();
+    let mut chains_of: BTreeMap<(&str, Check), Vec<&str>> = BTreeMap::new();
     for chain in &report.chains {
         let open = chain.checks.iter().filter(|check| check.status == status);
         for check in open {
             let reason = check.reason.as_deref().unwrap_or("no reason is known");
-            let (checks, chains) = reasons.entry(reason).or_default();
-            if !checks.contains(&check.name.name()) {
-                checks.push(check.name.name());
-            }
-            if chains.last() != Some(&&*chain.origin) {
-                chains.push(&chain.origin);
-            }
+            let chains = chains_of.entry((reason, check.name)).or_default();
+            chains.push(&chain.origin);
         }
     }
-    let open = |(reason, (checks, chains)): (_, (_, Vec<_>))| Open {
+    let mut together: BTreeMap<(&str, Vec<&str>), Vec<&'static str>> = BTreeMap::new();
+    for ((reason, check), chains) in chains_of {
+        together
+            .entry((reason, chains))
+            .or_default()
+            .push(check.name());
+    }
+    let open = |((reason, chains), checks): ((_, Vec<_>), _)| Open {
         reason,
         checks,
         chains: (chains.len() < report.chains.len()).then_some(chains),
     };
-    reasons.into_iter().map(open).collect()
+    together.into_iter().map(open).collect()
 }
 
 /// A chain and a witness that should countersign it, or does.
@@ -267,14 +282,21 @@ pub(super) fn age(at_millis: i64, report: &Report) -> String {
     }
 }
 
-/// Bytes, in a unit that leaves at most four digits.
+/// Bytes, in a unit that leaves at most four characters.
 pub(super) fn size_text(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes;
-    let mut unit = 0;
-    while value >= 10_240 && unit + 1 < UNITS.len() {
-        value /= 1024;
-        unit += 1;
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
     }
-    format!("{value} {}", UNITS[unit])
+    let mut value = bytes as f64 / 1024.0;
+    let mut units = UNITS.into_iter();
+    let mut unit = units.next();
+    while value >= 999.5
+        && let Some(next) = units.next()
+    {
+        value /= 1024.0;
+        unit = Some(next);
+    }
+    let digits = usize::from(value < 99.95);
+    format!("{value:.digits$} {}", unit.unwrap_or_default())
 }

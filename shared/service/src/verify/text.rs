@@ -24,9 +24,16 @@ pub(super) fn render(report: &Report, colour: bool) -> String {
     text.line("");
     text.paragraph("", &sentence(report));
     text.policy(report);
+    // What decides comes first.
+    if report.result == Verdict::Incomplete {
+        text.open_checks(report, Status::Unknown, "Not read");
+    }
     text.chains(report);
     text.findings(report);
-    text.open_checks(report);
+    if report.result != Verdict::Incomplete {
+        text.open_checks(report, Status::Unknown, "Not read");
+    }
+    text.open_checks(report, Status::Skip, "Does not apply");
     text.anchors(report);
     text.reproduce(report);
     text.line("");
@@ -143,25 +150,20 @@ impl Text {
         }
     }
 
-    /// Checks that are unknown, and why; then those that were skipped.
-    fn open_checks(&mut self, report: &Report) {
-        for (status, heading) in [
-            (Status::Unknown, "Not read"),
-            (Status::Skip, "Does not apply"),
-        ] {
-            let open = open_checks(report, status);
-            if open.is_empty() {
-                continue;
-            }
-            self.heading(heading);
-            for open in open {
-                let of = match open.chains {
-                    None => String::new(),
-                    Some(chains) => format!(" of {}", chains.join(", ")),
-                };
-                let text = format!("{}{of}: {}", open.checks.join(", "), open.reason);
-                self.paragraph("  ", &text);
-            }
+    /// Checks that are unknown or were skipped, and why.
+    fn open_checks(&mut self, report: &Report, status: Status, heading: &str) {
+        let open = open_checks(report, status);
+        if open.is_empty() {
+            return;
+        }
+        self.heading(heading);
+        for open in open {
+            let of = match &open.chains {
+                None => String::new(),
+                Some(chains) => format!(" of {}", chains.join(", ")),
+            };
+            let text = format!("{}{of}: {}", open.checks_text(), open.reason);
+            self.paragraph("  ", &text);
         }
     }
 
@@ -216,8 +218,10 @@ impl Text {
                 *width = (*width).max(cell.chars().count());
             }
         }
+        let needed = widths.iter().sum::<usize>() + N + 1;
+        let gap = if needed + N <= WIDTH + 1 { "  " } else { " " };
         let names = left.iter().filter(|at| **at < 2).count();
-        let mut excess = (widths.iter().sum::<usize>() + N + 1).saturating_sub(WIDTH);
+        let mut excess = needed.saturating_sub(WIDTH);
         while excess > 0
             && let Some(widest) = widths[..names].iter_mut().max()
             && *widest > MIN_NAME
@@ -226,13 +230,16 @@ impl Text {
             excess -= 1;
         }
         for row in rows {
-            let mut line = String::from(" ");
+            let mut line = String::from("  ");
             for (at, (cell, width)) in row.iter().zip(widths).enumerate() {
                 let cell = printable(&tail(cell, width));
+                if at > 0 {
+                    line.push_str(gap);
+                }
                 // Writing to a string cannot fail.
                 let _ = match left.contains(&at) {
-                    true => write!(line, " {cell:<width$}"),
-                    false => write!(line, " {cell:>width$}"),
+                    true => write!(line, "{cell:<width$}"),
+                    false => write!(line, "{cell:>width$}"),
                 };
             }
             self.line(line.trim_end());

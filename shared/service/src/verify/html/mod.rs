@@ -39,8 +39,10 @@ pub(super) fn render(report: &Report) -> String {
                 main {
                     (verdict(report))
                     (policy(report))
+                    // What decides comes first.
+                    @if report.result == Verdict::Incomplete { (not_read(report)) }
                     (findings(report))
-                    (not_read(report))
+                    @if report.result != Verdict::Incomplete { (not_read(report)) }
                     (chains(report))
                     (anchors(report))
                     (pictures(report))
@@ -208,7 +210,7 @@ fn finding(cause: &Cause<'_>, report: &Report) -> Markup {
     let finding = cause.finding;
     let (class, word) = match finding.fails {
         true => ("fail", "✗ fails"),
-        false => ("note", "! note"),
+        false => ("remark", "! note"),
     };
     let details = [
         ("object", &finding.object),
@@ -255,7 +257,7 @@ fn open_list(open: &[super::summary::Open<'_>], report: &Report) -> Markup {
         ul.open {
             @for open in open {
                 li {
-                    b { (open.checks.join(", ")) }
+                    b { (open.checks_text()) }
                     @if let Some(chains) = &open.chains {
                         @let names: Vec<&str> = chains.iter().map(|c| short(c, report)).collect();
                         " of " (names.join(", "))
@@ -437,6 +439,9 @@ fn checks(report: &Report) -> Markup {
         section aria-labelledby="checks" {
             h2 #checks { "What was checked" }
             (table("checks", &head, &rows))
+            p.note {
+                "Numbers: how many things a check looked at, or, where it fails, how many failed."
+            }
             @if !skipped.is_empty() {
                 h3 { "Does not apply" }
                 (open_list(&skipped, report))
@@ -448,7 +453,7 @@ fn checks(report: &Report) -> Markup {
 fn outcome_of(check: &super::report::CheckReport) -> Cell {
     let number = match check.status {
         Status::Pass if check.checked > 0 => number(check.checked),
-        Status::Fail => format!("{} failed", number(check.failed)),
+        Status::Fail => number(check.failed),
         _ => String::new(),
     };
     let word = match check.status {

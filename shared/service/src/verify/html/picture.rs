@@ -19,10 +19,10 @@ use crate::verify::summary::{count, short};
 /// Height of the curve, in pixels.
 const CURVE: f64 = 132.0;
 /// Height of a witness's row below it.
-const WITNESS: f64 = 26.0;
+const WITNESS: f64 = 32.0;
 /// Height of a source's row of bars, and of its label.
-const SOURCE: f64 = 52.0;
-const LABEL: f64 = 15.0;
+const SOURCE: f64 = 60.0;
+const LABEL: f64 = 22.0;
 /// Height of the scale of times.
 const SCALE: f64 = 20.0;
 /// Anchors closer than this are one tick: the width of the picture has so many places.
@@ -99,7 +99,13 @@ impl Across {
 
     /// From when to when, for captions.
     fn text(&self) -> String {
-        let text = |at: i64| day_and_time(&millis(at));
+        // Days alone where the picture tells no more.
+        let whole = self.to.saturating_sub(self.from) > 14 * 86_400_000;
+        let text = |at: i64| {
+            let text = day_and_time(&millis(at));
+            let day = text.get(..10).filter(|_| whole);
+            day.map(str::to_owned).unwrap_or(text)
+        };
         format!("{} to {} UTC", text(self.from), text(self.to))
     }
 }
@@ -174,7 +180,7 @@ pub(super) fn growth(nth: usize, chain: &ChainReport, report: &Report) -> Markup
     html! {
         figure {
             figcaption { (caption) "; below, its anchors" }
-            svg.plot role="img" width="100%" height=(height + SCALE)
+            svg.plot.growth role="img" width="100%" height=(height + SCALE)
                 aria-labelledby={ "growth-title-" (nth) " growth-desc-" (nth) } {
                 title id={ "growth-title-" (nth) } {
                     "Size of " (short(&chain.origin, report)) " over time, " (across.text())
@@ -191,7 +197,7 @@ pub(super) fn growth(nth: usize, chain: &ChainReport, report: &Report) -> Markup
                 @for size in round_sizes(growth.from, top) {
                     @let y = height_of(size);
                     line.grid x1="0" x2="100%" y1=(y) y2=(y) {}
-                    text.label x="2" y=(y - 3.0) { (number(size)) }
+                    text.scale x="-8" y=(y + 4.0) text-anchor="end" { (compact(size)) }
                 }
                 @for gap in &growth.breaks {
                     @let at = gap.at_millis.unwrap_or(across.from);
@@ -253,6 +259,15 @@ fn round_sizes(from: u64, top: u64) -> Vec<u64> {
         .collect()
 }
 
+/// A round size, in few characters.
+fn compact(size: u64) -> String {
+    match size {
+        ..100_000 => number(size),
+        100_000..100_000_000 => format!("{} k", number(size / 1000)),
+        _ => format!("{} M", number(size / 1_000_000)),
+    }
+}
+
 /// A witness's row: a tick for each anchor that holds, a cross for one that does not.
 fn ticks(
     witness: &str,
@@ -280,14 +295,14 @@ fn ticks(
         @for (at, holds) in places.values() {
             @let x = across.percent(*at);
             @if *holds {
-                line.tick x1=(x) x2=(x) y1=(y + 16.0) y2=(y + WITNESS - 1.0) {}
+                line.tick x1=(x) x2=(x) y1=(y + WITNESS - 11.0) y2=(y + WITNESS - 1.0) {}
             } @else {
                 svg.cross x=(x) y=(y + WITNESS - 7.0) overflow="visible" {
                     path d="M-4-4L4 4M4-4L-4 4" {}
                 }
             }
         }
-        text.label x="2" y=(y + 11.0) {
+        text.label x="0" y=(y + 17.0) {
             (short(witness, report)) ": " (count(anchors.len(), "anchor", "anchors"))
             @if bad > 0 { ", ✗ " (bad) " not confirmed" }
         }
@@ -317,16 +332,16 @@ pub(super) fn volume(nth: usize, chain: &ChainReport) -> Markup {
     let height = SOURCE * volume.sources.len() as f64;
     let described = volume.sources.iter().map(|source| {
         format!(
-            "{}: {} records, at most {} in one {span}.",
+            "{}: {}, highest bar {}.",
             source_name(source),
-            number(source.records),
+            count_text(source.records),
             number(source.counts.iter().copied().max().unwrap_or(0))
         )
     });
     let described = described.collect::<Vec<_>>().join(" ");
     html! {
         figure {
-            figcaption { (caption) "; each row has its own height" }
+            figcaption { (caption) }
             svg.plot role="img" width="100%" height=(height + SCALE)
                 aria-labelledby={ "volume-title-" (nth) " volume-desc-" (nth) } {
                 title id={ "volume-title-" (nth) } {
@@ -335,16 +350,19 @@ pub(super) fn volume(nth: usize, chain: &ChainReport) -> Markup {
                 desc id={ "volume-desc-" (nth) } { (described) }
                 (scale(&across, height))
                 @for (row, source) in volume.sources.iter().enumerate() {
-                    (bars(source, SOURCE * row as f64, &span))
+                    (bars(source, SOURCE * row as f64))
                 }
             }
-            p.range { (across.text()) }
+            p.range {
+                (across.text())
+                @if volume.sources.len() > 1 { ". Each row has its own height." }
+            }
             (left_out(volume))
         }
     }
 }
 
-fn bars(source: &SourceVolume, y: f64, span: &str) -> Markup {
+fn bars(source: &SourceVolume, y: f64) -> Markup {
     let most = source.counts.iter().copied().max().unwrap_or(0);
     let mut path = String::new();
     for (nth, records) in source.counts.iter().enumerate().filter(|(_, n)| **n > 0) {
@@ -360,9 +378,8 @@ fn bars(source: &SourceVolume, y: f64, span: &str) -> Markup {
             path.bars d=(path) {}
         }
         line.axis x1="0" x2="100%" y1=(y + SOURCE - 1.0) y2=(y + SOURCE - 1.0) {}
-        text.label x="2" y=(y + 11.0) {
-            (source_name(source)) ": " (number(source.records)) ", at most " (number(most))
-            " in one " (span)
+        text.label x="0" y=(y + 17.0) {
+            (source_name(source)) ": " (count_text(source.records)) ", highest bar " (number(most))
         }
     }
 }
@@ -379,6 +396,11 @@ fn left_out(volume: &Volume) -> Markup {
             }
         }
     }
+}
+
+fn count_text(records: u64) -> String {
+    let noun = if records == 1 { "record" } else { "records" };
+    format!("{} {noun}", number(records))
 }
 
 fn source_name(source: &SourceVolume) -> String {
