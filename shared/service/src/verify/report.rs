@@ -1,12 +1,15 @@
 //! The report of a verification: exactly the JSON of the format, and what text
 //! and HTML need beside it.
 
+use countersign_core::keys::VerifierKey;
 use countersign_core::merkle::Hash;
 use countersign_core::record::Cloud;
+use countersign_core::segment::body_sha256;
 use serde::Serialize;
 
 use super::checks::Check;
 use super::series::{Growth, Volume};
+use crate::chain::Deployment;
 
 /// What a verification came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -238,6 +241,31 @@ impl Report {
     /// It is well-formed XML but for its first line and the `meta` elements.
     pub fn to_html(&self) -> String {
         super::html::render(self)
+    }
+}
+
+impl PolicyReport {
+    /// Of a deployment's policy: the keys of its chains, and all witnesses'.
+    pub(super) fn of(deployment: &Deployment) -> Self {
+        let report = |role, key: &VerifierKey, cloud| KeyReport {
+            role,
+            name: key.name().to_owned(),
+            cloud,
+            sha256: body_sha256(key.to_string().as_bytes()),
+        };
+        let chains = deployment.chains.iter();
+        let logs = chains.map(|chain| report("log", &chain.key, Some(chain.settings.cloud)));
+        let witnesses = deployment.policy.witnesses().iter().map(|witness| {
+            let mut known = deployment.witnesses.iter();
+            let known = known.find(|known| known.key == witness.key);
+            let cloud = known.map(|known| known.settings.cloud);
+            report("witness", &witness.key, cloud)
+        });
+        Self {
+            sha256: deployment.policy_sha256.clone(),
+            quorum: deployment.policy.describe_quorum(),
+            keys: logs.chain(witnesses).collect(),
+        }
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use countersign_core::keys::VerifierKey;
 use countersign_core::merkle::Hash;
 use countersign_core::names::segment;
-use countersign_core::record::Cloud;
-use countersign_core::segment::{body_sha256, open_header};
+use countersign_core::segment::open_header;
 use countersign_core::time;
 
 use super::anchors::{self, Anchors};
@@ -17,7 +15,7 @@ use super::history::{History, RootAt, Start};
 use super::match_anchors::{Holder, Matched, Matching};
 use super::names::Names;
 use super::read::Reading;
-use super::report::{ChainReport, KeyReport, PolicyReport, Report, Status, Verdict};
+use super::report::{ChainReport, PolicyReport, Report, Status, Verdict};
 use super::series::{Growth, Volume};
 use super::walk::Walk;
 use super::{Options, Progress, Since, VerifyError, codes, posture, published, since};
@@ -419,39 +417,13 @@ impl<'a> Run<'a> {
             result,
             started_at: time::from_unix_millis(started),
             finished_at: time::from_unix_millis(finished),
-            policy: PolicyReport {
-                sha256: self.deployment.policy_sha256.clone(),
-                quorum: self.deployment.policy.describe_quorum(),
-                keys: self.keys(),
-            },
+            policy: PolicyReport::of(self.deployment),
             chains,
             anchors,
             domain: self.deployment.settings.domain.clone(),
             judged_at_millis: self.now,
             reproduce: self.reproduce(),
         }
-    }
-
-    /// The keys that the policy pins for these settings.
-    fn keys(&self) -> Vec<KeyReport> {
-        let report = |role, key: &VerifierKey, cloud: Option<Cloud>| KeyReport {
-            role,
-            name: key.name().to_owned(),
-            cloud,
-            sha256: body_sha256(key.to_string().as_bytes()),
-        };
-        let deployment = self.deployment;
-        let chains = deployment.chains.iter();
-        let mut keys: Vec<KeyReport> = chains
-            .map(|chain| report("log", &chain.key, Some(chain.settings.cloud)))
-            .collect();
-        keys.extend(deployment.policy.witnesses().iter().map(|witness| {
-            let mut known = deployment.witnesses.iter();
-            let known = known.find(|known| known.key == witness.key);
-            let cloud = known.map(|known| known.settings.cloud);
-            report("witness", &witness.key, cloud)
-        }));
-        keys
     }
 
     fn reproduce(&self) -> String {

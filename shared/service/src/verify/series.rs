@@ -323,6 +323,6 @@ mod tests {
         let others = volume.sources.last().unwrap();
         assert_eq!((others.name.as_ref(), others.sources), (None, 34));
         let all: u64 = volume.sources.iter().map(|source| source.records).sum();
-        assert_eq!(all, (61..=100).sum());
+        assert_eq!(all, (61..=100).sum::<u64>());
     }
 }

@@ -305,3 +305,52 @@ fn short_time(time: &str) -> String {
         None => time.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::Options;
+    use crate::verify::report::Severity;
+    use crate::verify::tests::world;
+
+    #[tokio::test]
+    async fn every_line_fits_whatever_the_report_holds() {
+        let mut report = world(1).await.verified(&Options::default()).await;
+        let long = "a/very/long/name/of/an/object/".repeat(20);
+        for (nth, chain) in report.chains.iter_mut().enumerate() {
+            chain.origin = format!("{}/{long}{nth}", report.domain);
+            (chain.size, chain.published) = (9_999_999_999, 9_999_999_999);
+            (chain.segments, chain.records) = (99_999_999, 9_999_999_999);
+            (chain.bytes, chain.duplicates) = (u64::MAX, 99_999);
+            chain.witnesses.push(format!("{long}/witness"));
+            let check = &mut chain.checks[5];
+            check.status = Status::Unknown;
+            check.reason = Some(long.clone());
+            check.findings.push(Finding {
+                code: "CS-1001",
+                severity: Severity::Critical,
+                index: Some(u64::MAX),
+                object: Some(long.clone()),
+                expected: Some(long.clone()),
+                found: Some("\u{1b}[2J words between".repeat(9)),
+                next: "look",
+                title: "something that is told in some words, more than fit on one line of text",
+                fails: true,
+            });
+        }
+        for anchor in &mut report.anchors {
+            anchor.origin.clone_from(&report.chains[0].origin);
+            (anchor.size, anchor.lag_seconds) = (9_999_999_999, Some(99_999));
+        }
+        for result in [Verdict::Verified, Verdict::Failed, Verdict::Incomplete] {
+            report.result = result;
+            let text = render(&report, false);
+            for line in text.lines() {
+                assert!(line.chars().count() <= WIDTH, "{line}");
+            }
+            assert!(!text.contains('\u{1b}'));
+            let word = result.word();
+            assert!(text.starts_with(word) && text.lines().last().unwrap().starts_with(word));
+        }
+    }
+}

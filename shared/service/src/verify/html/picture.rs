@@ -75,7 +75,9 @@ impl Across {
             3640 * DAY,
         ];
         let whole = self.to.saturating_sub(self.from);
-        let Some(step) = STEPS.into_iter().find(|step| whole / step <= 5) else {
+        // Dates are longer than times of day.
+        let fits = |step: &i64| whole / step <= if *step < DAY { 5 } else { 3 };
+        let Some(step) = STEPS.into_iter().find(fits) else {
             return Vec::new();
         };
         let mut ticks = Vec::new();
