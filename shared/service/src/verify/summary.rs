@@ -284,7 +284,7 @@ pub(super) fn age(at_millis: i64, report: &Report) -> String {
 
 /// Bytes, in a unit that leaves at most four characters.
 pub(super) fn size_text(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1000 {
         return format!("{bytes} B");
     }

@@ -13,7 +13,7 @@ use crate::printable;
 
 const WIDTH: usize = 80;
 /// Names in tables are not cut further than this.
-const MIN_NAME: usize = 8;
+const MIN_NAME: usize = 6;
 
 pub(super) fn render(report: &Report, colour: bool) -> String {
     let mut text = Text {
@@ -86,7 +86,6 @@ impl Text {
             "segments",
             "records",
             "bytes",
-            "twice",
             "age",
             "state",
         ];
@@ -99,14 +98,20 @@ impl Text {
                 chain.segments.to_string(),
                 chain.records.to_string(),
                 size_text(chain.bytes),
-                chain.duplicates.to_string(),
                 chain.span.map_or_else(dash, |(_, last)| age(last, report)),
                 state_word(chain).to_owned(),
             ]);
         }
-        self.table(&rows, &[0, 8]);
+        self.table(&rows, &[0, 7]);
         for chain in report.chains.iter().filter(|chain| chain.expired > 0) {
             let text = format!("{} segments of {} expired", chain.expired, chain.origin);
+            self.paragraph("  ", &text);
+        }
+        for chain in report.chains.iter().filter(|chain| chain.duplicates > 0) {
+            let text = format!(
+                "{} parts of deliveries were sealed again in {}",
+                chain.duplicates, chain.origin
+            );
             self.paragraph("  ", &text);
         }
     }
@@ -322,6 +327,7 @@ mod tests {
             (chain.size, chain.published) = (9_999_999_999, 9_999_999_999);
             (chain.segments, chain.records) = (99_999_999, 9_999_999_999);
             (chain.bytes, chain.duplicates) = (u64::MAX, 99_999);
+            chain.span = Some((0, report.judged_at_millis - 99 * 86_400_000 - 80_000_000));
             chain.witnesses.push(format!("{long}/witness"));
             let check = &mut chain.checks[5];
             check.status = Status::Unknown;

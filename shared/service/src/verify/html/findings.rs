@@ -137,8 +137,8 @@ pub(super) fn checks(report: &Report) -> Markup {
 
 fn outcome_of(check: &CheckReport) -> Cell {
     let number = match check.status {
-        Status::Pass if check.checked > 0 => number(check.checked),
-        Status::Fail => number(check.failed),
+        Status::Pass if check.checked > 0 => format!(" {}", number(check.checked)),
+        Status::Fail => format!(" {}", number(check.failed)),
         _ => String::new(),
     };
     let word = match check.status {
@@ -147,5 +147,5 @@ fn outcome_of(check: &CheckReport) -> Cell {
         Status::Skip => "skip",
         Status::Unknown => "unknown",
     };
-    Cell::status(check.status, &format!("{word} {number}"))
+    Cell::status(check.status, &format!("{word}{number}"))
 }

@@ -119,7 +119,7 @@ fn reproduce(report: &Report) -> Markup {
             pre tabindex="0" { code { (report.reproduce) " --policy FILE" } }
             p {
                 "With the policy file whose SHA-256 stands above and read access to the stores. \
-                 No keys are needed, and nothing else is asked over the network. "
+                 No keys are needed, and nobody but the stores is asked. "
                 code { "--format json" } " gives every finding and every anchor."
             }
         }

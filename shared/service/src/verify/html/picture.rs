@@ -153,7 +153,7 @@ pub(super) fn growth(nth: usize, chain: &ChainReport, report: &Report) -> Markup
         .max(growth.from + 1);
     let height_of = |size: u64| {
         let share = (size.saturating_sub(growth.from)) as f64 / (top - growth.from) as f64;
-        CURVE - share * (CURVE - 14.0)
+        (CURVE - share * (CURVE - 14.0)).round()
     };
     let mut witnesses: BTreeMap<&str, Vec<(i64, &AnchorReport)>> = BTreeMap::new();
     for witness in &chain.witnesses {
