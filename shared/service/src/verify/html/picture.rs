@@ -51,7 +51,7 @@ impl Across {
     fn ticks(&self) -> Vec<(i64, String)> {
         const SECOND: i64 = 1000;
         const DAY: i64 = 86_400 * SECOND;
-        const STEPS: [i64; 21] = [
+        const STEPS: [i64; 23] = [
             SECOND / 10,
             SECOND / 2,
             SECOND,
@@ -71,23 +71,26 @@ impl Across {
             7 * DAY,
             28 * DAY,
             91 * DAY,
+            182 * DAY,
             364 * DAY,
+            1092 * DAY,
             3640 * DAY,
         ];
         let whole = self.to.saturating_sub(self.from);
         // Dates are longer than times of day.
-        let fits = |step: &i64| whole / step <= if *step < DAY { 5 } else { 3 };
+        let fits = |step: &i64| whole / step <= if (1000..DAY).contains(step) { 5 } else { 3 };
         let Some(step) = STEPS.into_iter().find(fits) else {
             return Vec::new();
         };
+        // Labels near the edges would be cut.
+        let edge = if step < DAY { 0.07 } else { 0.12 };
         let mut ticks = Vec::new();
         let mut at = self.from.div_euclid(step) * step;
         while at < self.to {
-            // Labels near the edges would be cut.
-            if (0.07..=0.93).contains(&self.share(at)) {
+            if (edge..=1.0 - edge).contains(&self.share(at)) {
                 let text = millis(at);
                 let part = match step {
-                    ..SECOND => text.get(17..21),
+                    ..SECOND => text.get(11..21),
                     SECOND..60_000 => text.get(11..19),
                     60_000..DAY => text.get(11..16),
                     DAY.. => text.get(..10),
@@ -101,14 +104,20 @@ impl Across {
 
     /// From when to when, for captions.
     fn text(&self) -> String {
-        // Days alone where the picture tells no more.
-        let whole = self.to.saturating_sub(self.from) > 14 * 86_400_000;
-        let text = |at: i64| {
-            let text = day_and_time(&millis(at));
-            let day = text.get(..10).filter(|_| whole);
-            day.map(str::to_owned).unwrap_or(text)
-        };
-        format!("{} to {} UTC", text(self.from), text(self.to))
+        let (from, to) = (
+            day_and_time(&millis(self.from)),
+            day_and_time(&millis(self.to)),
+        );
+        match (from.split_once(' '), to.split_once(' ')) {
+            (Some((from, _)), Some((to, _))) if self.is_long() => format!("{from} to {to} UTC"),
+            (Some((day, _)), Some((same, time))) if day == same => format!("{from} to {time} UTC"),
+            _ => format!("{from} to {to} UTC"),
+        }
+    }
+
+    /// So long that days tell enough.
+    fn is_long(&self) -> bool {
+        self.to.saturating_sub(self.from) > 14 * 86_400_000
     }
 }
 
@@ -189,6 +198,11 @@ pub(super) fn growth(nth: usize, chain: &ChainReport, report: &Report) -> Markup
                 }
                 desc id={ "growth-desc-" (nth) } { (described) }
                 (scale(&across, height))
+                @for size in round_sizes(growth.from, top) {
+                    @let y = height_of(size);
+                    line.grid x1="0" x2="100%" y1=(y) y2=(y) {}
+                    text.scale x="-8" y=(y + 4.0) text-anchor="end" { (compact(size)) }
+                }
                 svg x="0" y="0" width="100%" height=(CURVE) viewBox={ "0 0 1000 " (CURVE) }
                     preserveAspectRatio="none" {
                     @let line = steps(growth, &across, &height_of);
@@ -196,11 +210,6 @@ pub(super) fn growth(nth: usize, chain: &ChainReport, report: &Report) -> Markup
                     path.curve d=(line) {}
                 }
                 line.axis x1="0" x2="100%" y1=(CURVE) y2=(CURVE) {}
-                @for size in round_sizes(growth.from, top) {
-                    @let y = height_of(size);
-                    line.grid x1="0" x2="100%" y1=(y) y2=(y) {}
-                    text.scale x="-8" y=(y + 4.0) text-anchor="end" { (compact(size)) }
-                }
                 @for gap in &growth.breaks {
                     @let at = gap.at_millis.unwrap_or(across.from);
                     svg.cross x=(across.percent(at)) y=(height_of(gap.end)) overflow="visible" {
@@ -242,11 +251,11 @@ fn steps(growth: &Growth, across: &Across, height_of: &dyn Fn(u64) -> f64) -> St
     line
 }
 
-/// One to three round sizes above the bottom of the curve.
+/// A few round sizes above the bottom of the curve.
 fn round_sizes(from: u64, top: u64) -> Vec<u64> {
     let mut step = 1u64;
     for factor in [2, 5, 10].into_iter().cycle() {
-        if (top - from) / step <= 3 {
+        if (top - from) / step <= 4 {
             break;
         }
         step = match factor {
@@ -255,7 +264,7 @@ fn round_sizes(from: u64, top: u64) -> Vec<u64> {
         };
     }
     let first = (from / step + 1) * step;
-    (0..3)
+    (0..4)
         .map(|nth| first + nth * step)
         .take_while(|size| *size <= top)
         .collect()
