@@ -138,9 +138,6 @@ pub struct ChainReport {
     /// When its first and its last segment read were sealed, milliseconds since 1970.
     #[serde(skip)]
     pub span: Option<(i64, i64)>,
-    /// Segments whose retention ended.
-    #[serde(skip)]
-    pub expired: u64,
     /// Its size over time.
     #[serde(skip)]
     pub growth: Growth,

@@ -374,7 +374,6 @@ impl<'a> Run<'a> {
                     .map(|witness| witness.key.name().to_owned())
                     .collect(),
                 span: None,
-                expired: 0,
                 growth: Growth::default(),
                 volume: Volume::default(),
             };
@@ -389,7 +388,6 @@ impl<'a> Run<'a> {
                 report.bytes = history.bytes;
                 report.duplicates = history.duplicates;
                 report.span = times().min().zip(times().max());
-                report.expired = history.expired;
                 report.volume = history.activity.volume();
                 report.growth = history.growth;
                 anchors.extend(body.matched.reports);

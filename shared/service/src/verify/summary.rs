@@ -50,7 +50,7 @@ pub(super) fn sentence(report: &Report) -> String {
 pub(super) fn expected_heads(report: &Report) -> String {
     let anchors = count(report.anchors.len(), "anchor", "anchors");
     let mut text = format!(
-        "the head stores, read first and again last; {anchors} in the witnesses' stores, and as records in the chains of the witnesses' clouds"
+        "the head stores, read first and again last; {anchors}, from the witnesses' stores and from records in the chains of their clouds"
     );
     for chain in report.chains.iter().filter(|chain| chain.since > 0) {
         text.push_str(&format!(
@@ -108,15 +108,15 @@ pub(super) fn cause_title(cause: &Cause<'_>) -> String {
     }
 }
 
-/// Checks of one status and reason, and the chains that it holds for.
-pub(super) struct Open<'a> {
+/// A reason that checks give, and the chains that it holds for.
+pub(super) struct Reason<'a> {
     pub(super) reason: &'a str,
     pub(super) checks: Vec<&'static str>,
     /// None: all.
     pub(super) chains: Option<Vec<&'a str>>,
 }
 
-impl Open<'_> {
+impl Reason<'_> {
     /// The names of the checks; of many the first ones.
     pub(super) fn checks_text(&self) -> String {
         match self.checks.as_slice() {
@@ -128,16 +128,17 @@ impl Open<'_> {
     }
 }
 
-/// The checks that are unknown or skipped: those together that are so for the same
-/// reason in the same chains.
-pub(super) fn open_checks(report: &Report, status: Status) -> Vec<Open<'_>> {
+/// Why checks are unknown or were skipped, and what those that passed or failed
+/// remark: those together that say the same of the same chains.
+pub(super) fn reasons<'a>(report: &'a Report, of: &[Status]) -> Vec<Reason<'a>> {
     let mut chains_of: BTreeMap<(&str, Check), Vec<&str>> = BTreeMap::new();
     for chain in &report.chains {
-        let open = chain.checks.iter().filter(|check| check.status == status);
-        for check in open {
-            let reason = check.reason.as_deref().unwrap_or("no reason is known");
-            let chains = chains_of.entry((reason, check.name)).or_default();
-            chains.push(&chain.origin);
+        let checks = chain.checks.iter();
+        for check in checks.filter(|check| of.contains(&check.status)) {
+            if let Some(reason) = &check.reason {
+                let chains = chains_of.entry((reason, check.name)).or_default();
+                chains.push(&chain.origin);
+            }
         }
     }
     let mut together: BTreeMap<(&str, Vec<&str>), Vec<&'static str>> = BTreeMap::new();
@@ -147,12 +148,12 @@ pub(super) fn open_checks(report: &Report, status: Status) -> Vec<Open<'_>> {
             .or_default()
             .push(check.name());
     }
-    let open = |((reason, chains), checks): ((_, Vec<_>), _)| Open {
+    let reason = |((reason, chains), checks): ((_, Vec<_>), _)| Reason {
         reason,
         checks,
         chains: (chains.len() < report.chains.len()).then_some(chains),
     };
-    together.into_iter().map(open).collect()
+    together.into_iter().map(reason).collect()
 }
 
 /// A chain and a witness that should countersign it, or does.

@@ -6,8 +6,8 @@ use countersign_core::time;
 
 use super::report::{Finding, Report, Status, Verdict};
 use super::summary::{
-    MAX_CAUSES, age, cause_title, causes, count, expected_heads, open_checks, pairs, sentence,
-    short, size_text, state_word, tail,
+    MAX_CAUSES, age, cause_title, causes, count, expected_heads, pairs, reasons, sentence, short,
+    size_text, state_word, tail,
 };
 use crate::printable;
 
@@ -26,14 +26,15 @@ pub(super) fn render(report: &Report, colour: bool) -> String {
     text.policy(report);
     // What decides comes first.
     if report.result == Verdict::Incomplete {
-        text.open_checks(report, Status::Unknown, "Not read");
+        text.reasons(report, &[Status::Unknown], "Not read");
     }
     text.chains(report);
     text.findings(report);
     if report.result != Verdict::Incomplete {
-        text.open_checks(report, Status::Unknown, "Not read");
+        text.reasons(report, &[Status::Unknown], "Not read");
     }
-    text.open_checks(report, Status::Skip, "Does not apply");
+    text.reasons(report, &[Status::Fail, Status::Pass], "Remarks");
+    text.reasons(report, &[Status::Skip], "Does not apply");
     text.anchors(report);
     text.reproduce(report);
     text.line("");
@@ -63,7 +64,7 @@ impl Text {
     fn policy(&mut self, report: &Report) {
         self.heading("Policy enforced");
         self.line(&format!("  sha256   {}", report.policy.sha256));
-        self.line(&format!("  quorum   {}", report.policy.quorum));
+        self.paragraph("  quorum   ", &report.policy.quorum);
         self.paragraph("  heads    ", &format!("from {}", expected_heads(report)));
         self.line(&format!(
             "  verifier countersign {}",
@@ -103,10 +104,6 @@ impl Text {
             ]);
         }
         self.table(&rows, &[0, 7]);
-        for chain in report.chains.iter().filter(|chain| chain.expired > 0) {
-            let text = format!("{} segments of {} expired", chain.expired, chain.origin);
-            self.paragraph("  ", &text);
-        }
         for chain in report.chains.iter().filter(|chain| chain.duplicates > 0) {
             let text = format!(
                 "{} parts of deliveries were sealed again in {}",
@@ -155,19 +152,18 @@ impl Text {
         }
     }
 
-    /// Checks that are unknown or were skipped, and why.
-    fn open_checks(&mut self, report: &Report, status: Status, heading: &str) {
-        let open = open_checks(report, status);
-        if open.is_empty() {
+    fn reasons(&mut self, report: &Report, of: &[Status], heading: &str) {
+        let reasons = reasons(report, of);
+        if reasons.is_empty() {
             return;
         }
         self.heading(heading);
-        for open in open {
-            let of = match &open.chains {
+        for reason in reasons {
+            let of = match &reason.chains {
                 None => String::new(),
                 Some(chains) => format!(" of {}", chains.join(", ")),
             };
-            let text = format!("{}{of}: {}", open.checks_text(), open.reason);
+            let text = format!("{}{of}: {}", reason.checks_text(), reason.reason);
             self.paragraph("  ", &text);
         }
     }
@@ -201,7 +197,16 @@ impl Text {
 
     fn reproduce(&mut self, report: &Report) {
         self.heading("To reproduce");
-        self.line(&format!("  {}", report.reproduce));
+        let mut line = String::from(" ");
+        for (nth, part) in report.reproduce.split(" --").enumerate() {
+            let option = if nth == 0 { "" } else { "--" };
+            if line.len() + part.len() + 5 > WIDTH {
+                self.line(&format!("{line} \\"));
+                line = String::from("   ");
+            }
+            line.push_str(&format!(" {option}{part}"));
+        }
+        self.line(&line);
         self.paragraph(
             "  ",
             "with --policy set to the policy file with the SHA-256 above; no keys are needed",
@@ -348,6 +353,8 @@ mod tests {
             anchor.origin.clone_from(&report.chains[0].origin);
             (anchor.size, anchor.lag_seconds) = (9_999_999_999, Some(99_999));
         }
+        let root = report.chains[0].root.unwrap();
+        report.reproduce += &format!(" --since 9999999999:{root}");
         for result in [Verdict::Verified, Verdict::Failed, Verdict::Incomplete] {
             report.result = result;
             let text = render(&report, false);
@@ -355,6 +362,11 @@ mod tests {
                 assert!(line.chars().count() <= WIDTH, "{line}");
             }
             assert!(!text.contains('\u{1b}'));
+            // The command can be copied as it is.
+            assert!(
+                text.replace(" \\\n   ", "").contains(&report.reproduce),
+                "{text}"
+            );
             let word = result.word();
             assert!(text.starts_with(word) && text.lines().last().unwrap().starts_with(word));
         }

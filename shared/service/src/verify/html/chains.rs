@@ -45,10 +45,6 @@ pub(super) fn chains(report: &Report) -> Markup {
             p.note {
                 "Size counts leaves: the records, and a header for each segment. Published: the \
                  size of the newest checkpoint."
-                @for chain in report.chains.iter().filter(|chain| chain.expired > 0) {
-                    " " (number(chain.expired)) " segments of " (short(&chain.origin, report))
-                    " expired."
-                }
             }
         }
     }

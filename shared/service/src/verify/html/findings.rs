@@ -7,7 +7,7 @@ use super::table::{Cell, table};
 use crate::verify::checks::Check;
 use crate::verify::report::{CheckReport, Report, Status};
 use crate::verify::summary::{
-    Cause, MAX_CAUSES, Open, cause_title, causes, count, open_checks, short,
+    Cause, MAX_CAUSES, Reason, cause_title, causes, count, reasons, short,
 };
 
 pub(super) fn findings(report: &Report) -> Markup {
@@ -74,28 +74,28 @@ fn finding(cause: &Cause<'_>, report: &Report) -> Markup {
 }
 
 pub(super) fn not_read(report: &Report) -> Markup {
-    let open = open_checks(report, Status::Unknown);
+    let reasons = reasons(report, &[Status::Unknown]);
     html! {
-        @if !open.is_empty() {
+        @if !reasons.is_empty() {
             section aria-labelledby="not-read" {
                 h2 #not-read { "Could not be read" }
-                (open_list(&open, report))
+                (reason_list(&reasons, report))
             }
         }
     }
 }
 
-pub(super) fn open_list(open: &[Open<'_>], report: &Report) -> Markup {
+fn reason_list(reasons: &[Reason<'_>], report: &Report) -> Markup {
     html! {
-        ul.open {
-            @for open in open {
+        ul.reasons {
+            @for reason in reasons {
                 li {
-                    b { (open.checks_text()) }
-                    @if let Some(chains) = &open.chains {
+                    b { (reason.checks_text()) }
+                    @if let Some(chains) = &reason.chains {
                         @let names: Vec<&str> = chains.iter().map(|c| short(c, report)).collect();
                         " of " (names.join(", "))
                     }
-                    ": " (open.reason)
+                    ": " (reason.reason)
                 }
             }
         }
@@ -119,7 +119,10 @@ pub(super) fn checks(report: &Report) -> Markup {
         row
     };
     let rows: Vec<Vec<Cell>> = Check::ALL.into_iter().map(row).collect();
-    let skipped = open_checks(report, Status::Skip);
+    let lists = [
+        ("Remarks", reasons(report, &[Status::Fail, Status::Pass])),
+        ("Does not apply", reasons(report, &[Status::Skip])),
+    ];
     html! {
         section aria-labelledby="checks" {
             h2 #checks { "What was checked" }
@@ -127,9 +130,11 @@ pub(super) fn checks(report: &Report) -> Markup {
             p.note {
                 "Numbers: how many things a check looked at, or, where it fails, how many failed."
             }
-            @if !skipped.is_empty() {
-                h3 { "Does not apply" }
-                (open_list(&skipped, report))
+            @for (heading, reasons) in &lists {
+                @if !reasons.is_empty() {
+                    h3 { (heading) }
+                    (reason_list(reasons, report))
+                }
             }
         }
     }

@@ -326,7 +326,7 @@ pub(super) fn volume(nth: usize, chain: &ChainReport) -> Markup {
     let span = span_text(volume.span_hours);
     let caption = html! {
         b { "Records" } @if volume.spans > 0 { " in each " (span) }
-        ", by the time in the record"
+        ", by their own time, else that of sealing"
     };
     if volume.sources.is_empty() {
         return nothing(&caption, "No records but anchors were read.");

@@ -318,6 +318,7 @@ async fn of_many_causes_and_anchors_the_page_stays_small() {
     let codes: Vec<&'static str> = (0..30).map(|n| &*format!("CS-{n}").leak()).collect();
     let check_of = &mut report.chains[0].checks[0];
     check_of.status = Status::Fail;
+    check_of.reason = Some("only the first are listed".into());
     check_of.findings = codes
         .iter()
         .map(|code| Finding {
@@ -340,5 +341,8 @@ async fn of_many_causes_and_anchors_the_page_stays_small() {
     report.anchors.extend(anchors);
     let html = check(&report);
     assert!(html.contains("10 more causes stand in the JSON report."));
+    for form in [&html, &report.to_text(false)] {
+        assert!(form.contains("Remarks") && form.contains("only the first are listed"));
+    }
     assert!(html.len() < 200_000, "{}", html.len());
 }
