@@ -93,7 +93,7 @@ pub(super) fn anchors(report: &Report) -> Markup {
             } @else {
                 (table("anchors", &head, &rows))
                 p.note {
-                    "Each cell: the largest size of the newest anchor that holds, its age, how \
+                    "Each cell: the size of the newest anchor that holds, its age, how \
                      many anchors there are, and how long after the sealing the newest was made."
                 }
             }
