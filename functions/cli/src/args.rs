@@ -70,6 +70,7 @@ pub enum Command {
     /// Re-check everything against the policy
     #[command(after_help = "Examples:\n  \
         countersign verify\n  \
+        countersign verify --format html --output report.html\n  \
         countersign verify --chain aws --format json --output report.json\n  \
         countersign verify --chain aws --since 120000\n  \
         countersign verify --at 2026-11-24T21:00:00Z\n\n\
@@ -173,7 +174,7 @@ pub enum ReportFormat {
     Text,
     /// For programs
     Json,
-    /// For browsers
+    /// For browsers and printers: one file with pictures, which loads nothing
     Html,
 }
 

@@ -153,7 +153,6 @@ fn what_cannot_be_done_is_2_and_says_what_next() {
         (&["log"], "--config"),
         (&["log", "--format", "ocsf"], "--format json"),
         (&["log", "--since", "yesterday"], "RFC 3339"),
-        (&["verify", "--format", "html"], "html"),
         (&["verify", "--mail"], "mail"),
         (&["check", "proof.json"], "--policy"),
         (&["check", "proof.json", "--policy", "none"], "none"),
@@ -448,6 +447,22 @@ fn verify_reports_in_text_and_json_and_by_status() {
     let report: Value =
         serde_json::from_slice(&fs::read(clouds.path("report.json")).unwrap()).unwrap();
     assert_eq!(report["chains"].as_array().unwrap().len(), 3);
+    let page = stdout(&clouds.expect(0, &["verify", "--format", "html"]));
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("VERIFIED"));
+    let quiet = clouds.expect(0, &["verify", "--format", "html", "-o", "report.html"]);
+    assert_eq!(
+        (stdout(&quiet), stderr(&quiet)),
+        (String::new(), String::new())
+    );
+    let page = fs::read_to_string(clouds.path("report.html")).unwrap();
+    for cloud in CLOUDS {
+        assert!(page.contains(&format!("audit.example.org/witness/{cloud}")));
+    }
+    for bad in ["<script", "http:", "https:", "url("] {
+        assert!(!page.contains(bad), "{bad}");
+    }
+    let nowhere = &["verify", "--format", "html", "-o", "none/report.html"];
+    assert!(stderr(&clouds.expect(2, nowhere)).contains("none/report.html"));
     clouds.expect(2, &["verify", "--since", "many"]);
     clouds.expect(2, &["verify", "--at", "noon"]);
     clouds.expect(2, &["verify", "--chain", "ibm"]);
@@ -458,6 +473,9 @@ fn verify_reports_in_text_and_json_and_by_status() {
         &["verify", "--at", "2099-01-01T00:00:00Z", "--format", "json"],
     );
     assert!(stdout(&later).contains("\"anchor-freshness\""));
+    let later = ["verify", "--at", "2099-01-01T00:00:00Z", "--format", "html"];
+    let page = stdout(&clouds.expect(1, &later));
+    assert!(page.contains("FAILED") && page.contains("CS-1301"));
     fs::rename(clouds.path("gcp"), clouds.path("gone")).unwrap();
     clouds.expect(2, &["verify", "--chain", "gcp"]);
 }
@@ -493,6 +511,14 @@ fn the_demo_comes_out_as_expected() {
         command.arg("verify").arg("--config").arg(dir.join(config));
         command.output().unwrap().status.code()
     };
+    for (report, word) in [
+        ("report.html", "VERIFIED"),
+        ("tampered/5-rebuilt/report.html", "FAILED"),
+    ] {
+        assert!(shown.contains(report), "{shown}");
+        let page = fs::read_to_string(dir.join(report)).unwrap();
+        assert!(page.contains(&format!("<h1>{word}</h1>")), "{report}");
+    }
     assert_eq!(verify("countersign.toml"), Some(0));
     assert_eq!(verify("tampered/5-rebuilt/countersign.toml"), Some(1));
 

@@ -15,12 +15,15 @@ pub mod init;
 pub mod keys;
 pub mod objects;
 pub mod outside;
+mod printable;
 pub mod prove;
 pub mod publish;
 pub mod seal;
 pub mod timeline;
 pub mod verify;
 pub mod witness;
+
+pub use printable::printable;
 
 #[cfg(test)]
 mod testing;

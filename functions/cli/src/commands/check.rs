@@ -6,10 +6,11 @@ use countersign_core::record::RecordReader;
 use countersign_core::segment::Header;
 use countersign_core::{signed, time};
 use countersign_service::chain::read_policy;
+use countersign_service::printable;
 
 use super::{read_up_to, settings};
 use crate::args::{Check, Common};
-use crate::ui::{Failure, Out, Outcome, Status, printable};
+use crate::ui::{Failure, Out, Outcome, Status};
 use crate::view::Brief;
 
 /// A proof file has at most this many bytes: a record of 48 MiB, each byte of it

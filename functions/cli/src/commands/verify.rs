@@ -17,11 +17,6 @@ use crate::ui::{Failure, Out, Outcome, Status, byte_bar, say, stdout_takes_colou
 /// # Errors
 /// When there is nothing to report: settings, policy or the question are not in order.
 pub async fn run(common: &Common, args: &Verify) -> Outcome {
-    if args.format == ReportFormat::Html {
-        return Err(Failure::undone(
-            "this build writes no html report yet: take --format text or json",
-        ));
-    }
     if args.mail {
         return Err(Failure::undone(
             "this build sends no mail yet: leave --mail out, and mail the output",
@@ -41,8 +36,9 @@ pub async fn run(common: &Common, args: &Verify) -> Outcome {
 
     let colour = args.output.is_none() && stdout_takes_colour();
     let text = match args.format {
+        ReportFormat::Text => report.to_text(colour),
         ReportFormat::Json => report.to_json(),
-        _ => report.to_text(colour),
+        ReportFormat::Html => report.to_html(),
     };
     let written = match &args.output {
         Some(path) => fs::write(path, text).map_err(|error| {

@@ -194,6 +194,7 @@ impl Checks {
             found: detail.found,
             next: code.next,
             title: code.title,
+            fails,
         });
     }
 

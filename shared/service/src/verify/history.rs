@@ -4,6 +4,7 @@ use countersign_core::merkle::tile::TileBuilder;
 use countersign_core::merkle::{Frontier, Hash};
 
 use super::read::{BadAnchor, RecordedAnchor};
+use super::series::Growth;
 use super::volume::{Activity, Hours};
 
 /// What is kept of a segment once it was read.
@@ -73,12 +74,14 @@ pub(super) struct History {
     pub(super) anchors: Vec<RecordedAnchor>,
     pub(super) bad_anchors: Vec<BadAnchor>,
     pub(super) activity: Activity,
+    pub(super) growth: Growth,
     /// As the header at 0 names it.
     pub(super) genesis_sha256: Option<String>,
 }
 
 impl History {
-    pub(super) fn new(start: &Start) -> Self {
+    /// Before anything was read; what counts begins at `since`.
+    pub(super) fn new(start: &Start, since: u64) -> Self {
         Self {
             from: start.builder.size(),
             from_root: start.frontier.root(),
@@ -94,6 +97,7 @@ impl History {
             anchors: Vec::new(),
             bad_anchors: Vec::new(),
             activity: Activity::new(Hours::of_millis(0)),
+            growth: Growth::new(since),
             genesis_sha256: None,
         }
     }

@@ -11,6 +11,7 @@ mod codes;
 mod fetch;
 mod heads;
 mod history;
+mod html;
 mod match_anchors;
 mod names;
 mod posture;
@@ -18,7 +19,9 @@ mod published;
 mod read;
 mod report;
 mod run;
+mod series;
 mod since;
+mod summary;
 mod text;
 mod tiles;
 mod volume;
@@ -34,9 +37,10 @@ use crate::clock::Clock;
 
 pub use checks::Check;
 pub use report::{
-    AnchorReport, ChainReport, CheckReport, Finding, PolicyReport, Report, Severity, Status,
-    Verdict,
+    AnchorReport, ChainReport, CheckReport, Finding, KeyReport, PolicyReport, Report, Severity,
+    Status, Verdict,
 };
+pub use series::{Break, Growth, Point, SourceVolume, Volume};
 
 /// What is verified, and how.
 #[derive(Debug, Clone)]

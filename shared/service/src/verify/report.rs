@@ -1,10 +1,15 @@
-//! The report of a verification: exactly the JSON of the format, and what the
-//! text needs beside it.
+//! The report of a verification: exactly the JSON of the format, and what text
+//! and HTML need beside it.
 
+use countersign_core::keys::VerifierKey;
 use countersign_core::merkle::Hash;
+use countersign_core::record::Cloud;
+use countersign_core::segment::body_sha256;
 use serde::Serialize;
 
 use super::checks::Check;
+use super::series::{Growth, Volume};
+use crate::chain::Deployment;
 
 /// What a verification came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,9 +68,12 @@ pub struct Report {
     pub chains: Vec<ChainReport>,
     /// All anchors of these chains.
     pub anchors: Vec<AnchorReport>,
-    /// The settings' domain, for the text's headline.
+    /// The settings' domain, for the headline.
     #[serde(skip)]
     pub domain: String,
+    /// The ages are taken from here: milliseconds since 1970.
+    #[serde(skip)]
+    pub judged_at_millis: i64,
     /// The command line that repeats this verification.
     #[serde(skip)]
     pub reproduce: String,
@@ -78,6 +86,22 @@ pub struct PolicyReport {
     pub sha256: String,
     /// In words.
     pub quorum: String,
+    /// The chains' and witnesses' keys, as the policy pins them.
+    #[serde(skip)]
+    pub keys: Vec<KeyReport>,
+}
+
+/// A key that the policy pins.
+#[derive(Debug, Clone)]
+pub struct KeyReport {
+    /// `log` or `witness`, as the policy says.
+    pub role: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its cloud, as the settings say; none for a witness outside all clouds.
+    pub cloud: Option<Cloud>,
+    /// Hex SHA-256 of its verifier key as text: name, key id and base64.
+    pub sha256: String,
 }
 
 /// One chain's outcome.
@@ -102,18 +126,24 @@ pub struct ChainReport {
     pub duplicates: u64,
     /// Every check, in the design's order.
     pub checks: Vec<CheckReport>,
-    /// The chain's log key, as the policy pins it.
+    /// The cloud it stands in.
     #[serde(skip)]
-    pub vkey: String,
+    pub cloud: Cloud,
+    /// Where reading began: what stands before was taken as trusted.
+    #[serde(skip)]
+    pub since: u64,
     /// The key names of the witnesses of other clouds.
     #[serde(skip)]
     pub witnesses: Vec<String>,
     /// When its first and its last segment read were sealed, milliseconds since 1970.
     #[serde(skip)]
     pub span: Option<(i64, i64)>,
-    /// Segments whose retention ended.
+    /// Its size over time.
     #[serde(skip)]
-    pub expired: u64,
+    pub growth: Growth,
+    /// Records by source over time.
+    #[serde(skip)]
+    pub volume: Volume,
 }
 
 /// One check's outcome.
@@ -158,6 +188,9 @@ pub struct Finding {
     /// The code in words.
     #[serde(skip)]
     pub title: &'static str,
+    /// Whether it fails its check, or is a remark.
+    #[serde(skip)]
+    pub fails: bool,
 }
 
 /// One anchor.
@@ -199,6 +232,70 @@ impl Report {
     /// The report for people: 80 columns, the verdict first and last.
     pub fn to_text(&self, colour: bool) -> String {
         super::text::render(self, colour)
+    }
+
+    /// The report for browsers: one file that loads nothing and runs nothing.
+    /// It is well-formed XML but for its first line and the `meta` elements.
+    pub fn to_html(&self) -> String {
+        super::html::render(self)
+    }
+}
+
+impl PolicyReport {
+    /// Of a deployment's policy: the keys of its chains, and all witnesses'.
+    pub(super) fn of(deployment: &Deployment) -> Self {
+        let report = |role, key: &VerifierKey, cloud| KeyReport {
+            role,
+            name: key.name().to_owned(),
+            cloud,
+            sha256: body_sha256(key.to_string().as_bytes()),
+        };
+        let chains = deployment.chains.iter();
+        let logs = chains.map(|chain| report("log", &chain.key, Some(chain.settings.cloud)));
+        let witnesses = deployment.policy.witnesses().iter().map(|witness| {
+            let mut known = deployment.witnesses.iter();
+            let known = known.find(|known| known.key == witness.key);
+            let cloud = known.map(|known| known.settings.cloud);
+            report("witness", &witness.key, cloud)
+        });
+        Self {
+            sha256: deployment.policy_sha256.clone(),
+            quorum: deployment.policy.describe_quorum(),
+            keys: logs.chain(witnesses).collect(),
+        }
+    }
+}
+
+impl Verdict {
+    /// As headlines say it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Verified => "VERIFIED",
+            Self::Failed => "FAILED",
+            Self::Incomplete => "INCOMPLETE",
+        }
+    }
+
+    /// What it means.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Verified => "all that was checked holds",
+            Self::Failed => "the evidence contradicts; see the findings",
+            Self::Incomplete => "something needed could not be read; nothing read contradicts",
+        }
+    }
+}
+
+impl Severity {
+    /// As reports spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+            Self::Info => "info",
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::match_anchors::{Holder, Matched, Matching};
 use super::names::Names;
 use super::read::Reading;
 use super::report::{ChainReport, PolicyReport, Report, Status, Verdict};
+use super::series::{Growth, Volume};
 use super::walk::Walk;
 use super::{Options, Progress, Since, VerifyError, codes, posture, published, since};
 use crate::chain::{Chain, Deployment};
@@ -365,14 +366,16 @@ impl<'a> Run<'a> {
                 bytes: 0,
                 duplicates: 0,
                 checks: subject.checks.into_reports(),
-                vkey: subject.chain.key.to_string(),
+                cloud: subject.chain.settings.cloud,
+                since: subject.since.map_or(0, |since| since.size),
                 witnesses: self
                     .deployment
                     .witnesses_of(subject.chain)
                     .map(|witness| witness.key.name().to_owned())
                     .collect(),
                 span: None,
-                expired: 0,
+                growth: Growth::default(),
+                volume: Volume::default(),
             };
             if let Some(body) = subject.read {
                 report.published = body.published();
@@ -385,7 +388,8 @@ impl<'a> Run<'a> {
                 report.bytes = history.bytes;
                 report.duplicates = history.duplicates;
                 report.span = times().min().zip(times().max());
-                report.expired = history.expired;
+                report.volume = history.activity.volume();
+                report.growth = history.growth;
                 anchors.extend(body.matched.reports);
             }
             chains.push(report);
@@ -411,13 +415,11 @@ impl<'a> Run<'a> {
             result,
             started_at: time::from_unix_millis(started),
             finished_at: time::from_unix_millis(finished),
-            policy: PolicyReport {
-                sha256: self.deployment.policy_sha256.clone(),
-                quorum: self.deployment.policy.describe_quorum(),
-            },
+            policy: PolicyReport::of(self.deployment),
             chains,
             anchors,
             domain: self.deployment.settings.domain.clone(),
+            judged_at_millis: self.now,
             reproduce: self.reproduce(),
         }
     }

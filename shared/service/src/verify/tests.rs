@@ -18,7 +18,7 @@ const CLOUDS: [&str; 3] = ["aws", "azure", "gcp"];
 const AWS: &str = "audit.example.org/aws";
 
 /// Rounds of two segments, a publication and anchors in every cloud.
-async fn world(rounds: usize) -> World {
+pub(super) async fn world(rounds: usize) -> World {
     let world = World::new(&CLOUDS).await;
     extend(&world, 0..rounds).await;
     world
@@ -42,12 +42,12 @@ async fn extend(world: &World, rounds: std::ops::Range<usize>) {
 }
 
 impl World {
-    async fn verified(&self, options: &Options) -> Report {
+    pub(super) async fn verified(&self, options: &Options) -> Report {
         let report = verify(&self.deployment, options, &*self.clock, &()).await;
         report.unwrap()
     }
 
-    fn store(&self, cloud: &str) -> &MemorySealedStore {
+    pub(super) fn store(&self, cloud: &str) -> &MemorySealedStore {
         self.sealed[cloud].inner()
     }
 
@@ -140,6 +140,63 @@ async fn what_is_whole_verifies() {
         .collect();
     assert_eq!(names, Check::ALL.map(Check::name));
     assert!(json["chains"][0]["checks"][0].get("reason").is_none());
+    let members: Vec<&str> = json["chains"][0]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let expected = "bytes checks duplicates origin published records root segments size";
+    assert_eq!(members.join(" "), expected, "pictures are not in the JSON");
+}
+
+#[tokio::test]
+async fn pictures_show_what_was_read() {
+    let world = world(2).await;
+    let report = world.verified(&Options::default()).await;
+    for chain in &report.chains {
+        let points: Vec<_> = chain.growth.points().collect();
+        assert_eq!(points.len() as u64, chain.segments);
+        let (first, last) = chain.span.unwrap();
+        assert_eq!(points[0].at_millis, first);
+        let end = points.last().unwrap();
+        assert_eq!((end.at_millis, end.size), (last, chain.size));
+        assert_eq!(chain.growth.breaks, []);
+        let anchors = 4;
+        let [source] = &chain.volume.sources[..] else {
+            panic!("{:?}", chain.volume)
+        };
+        assert_eq!(source.records, chain.records - anchors);
+        // They have no times of their own.
+        assert_eq!(source.counts.iter().max(), Some(&source.records));
+    }
+
+    // A segment that is gone is known by its index, and is a break.
+    let name = &world.named("aws", "segments/").await[1];
+    world.store("aws").tamper_remove(name);
+    let report = world.verified(&Options::default()).await;
+    let growth = &report.chains[0].growth;
+    let [gap] = growth.breaks[..] else {
+        panic!("{growth:?}")
+    };
+    assert_eq!(names::segment(gap.start), *name);
+    assert_eq!(
+        growth.points().count() as u64,
+        report.chains[0].segments + 1
+    );
+
+    // What was trusted is not drawn.
+    let size = report.anchors[0].size;
+    let options = Options {
+        chain: Some("aws".into()),
+        since: Some(Since { size, root: None }),
+        ..Options::default()
+    };
+    let report = world.verified(&options).await;
+    let growth = &report.chains[0].growth;
+    assert_eq!((growth.from, growth.breaks.len()), (size, 0));
+    assert!(growth.points().all(|point| point.size > size));
+    assert!(report.to_html().contains("was taken as trusted"));
 }
 
 #[tokio::test]

@@ -1,17 +1,19 @@
 //! The report for people: 80 columns, the verdict first and last.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::checks::Check;
-use super::posture::millis;
-use super::report::{
-    AnchorReport, ChainReport, CheckReport, Finding, Report, Severity, Status, Verdict,
+use countersign_core::time;
+
+use super::report::{Finding, Report, Status, Verdict};
+use super::summary::{
+    MAX_CAUSES, age, cause_title, causes, count, expected_heads, pairs, reasons, sentence, short,
+    size_text, state_word, tail,
 };
+use crate::printable;
 
 const WIDTH: usize = 80;
-/// Rows of findings; the rest are counted.
-const MAX_ROWS: usize = 20;
+/// Names in tables are not cut further than this.
+const MIN_NAME: usize = 6;
 
 pub(super) fn render(report: &Report, colour: bool) -> String {
     let mut text = Text {
@@ -22,9 +24,17 @@ pub(super) fn render(report: &Report, colour: bool) -> String {
     text.line("");
     text.paragraph("", &sentence(report));
     text.policy(report);
+    // What decides comes first.
+    if report.result == Verdict::Incomplete {
+        text.reasons(report, &[Status::Unknown], "Not read");
+    }
     text.chains(report);
     text.findings(report);
-    text.open_checks(report);
+    if report.result != Verdict::Incomplete {
+        text.reasons(report, &[Status::Unknown], "Not read");
+    }
+    text.reasons(report, &[Status::Fail, Status::Pass], "Remarks");
+    text.reasons(report, &[Status::Skip], "Does not apply");
     text.anchors(report);
     text.reproduce(report);
     text.line("");
@@ -39,64 +49,66 @@ struct Text {
 
 impl Text {
     fn verdict(&mut self, report: &Report, headline: bool) {
-        let (word, colour) = match report.result {
-            Verdict::Verified => ("VERIFIED", GREEN),
-            Verdict::Failed => ("FAILED", RED),
-            Verdict::Incomplete => ("INCOMPLETE", YELLOW),
+        let colour = match report.result {
+            Verdict::Verified => GREEN,
+            Verdict::Failed => RED,
+            Verdict::Incomplete => YELLOW,
         };
-        let word = self.paint(word, colour);
-        let rest = match (headline, report.result) {
-            (true, _) => format!("{}  {}", report.domain, report.started_at),
-            (false, Verdict::Verified) => "all that was checked holds".to_owned(),
-            (false, Verdict::Failed) => {
-                "the evidence contradicts; see the findings above".to_owned()
-            }
-            (false, Verdict::Incomplete) => {
-                "something needed could not be read; nothing read contradicts".to_owned()
-            }
-        };
-        self.line(&format!("{word}  {rest}"));
+        let word = self.paint(report.result.word(), colour);
+        match headline {
+            true => self.line(&format!("{word}  {}  {}", report.domain, report.started_at)),
+            false => self.line(&format!("{word}  {}", report.result.meaning())),
+        }
     }
 
     fn policy(&mut self, report: &Report) {
         self.heading("Policy enforced");
-        self.line(&format!("  sha256  {}", report.policy.sha256));
-        self.line(&format!("  quorum  {}", report.policy.quorum));
-        for chain in &report.chains {
-            self.paragraph("  log     ", &chain.vkey);
+        self.line(&format!("  sha256   {}", report.policy.sha256));
+        self.paragraph("  quorum   ", &report.policy.quorum);
+        self.paragraph("  heads    ", &format!("from {}", expected_heads(report)));
+        self.line(&format!(
+            "  verifier countersign {}",
+            env!("CARGO_PKG_VERSION")
+        ));
+        self.line("");
+        self.line("  The keys it pins, with the SHA-256 of each (`printf %s VKEY | sha256sum`):");
+        for key in &report.policy.keys {
+            self.paragraph(&format!("  {:<8} ", key.role), &key.name);
+            self.line(&format!("           {}", key.sha256));
         }
     }
 
     fn chains(&mut self, report: &Report) {
         self.heading("Chains");
-        let mut rows = vec![
-            [
-                "chain",
-                "size",
-                "published",
-                "segments",
-                "records",
-                "bytes",
-                "twice",
-                "state",
-            ]
-            .map(str::to_owned),
+        let titles = [
+            "chain",
+            "size",
+            "published",
+            "segments",
+            "records",
+            "bytes",
+            "age",
+            "state",
         ];
+        let mut rows = vec![titles.map(str::to_owned)];
         for chain in &report.chains {
             rows.push([
-                tail(short(&chain.origin, report), 22),
+                short(&chain.origin, report).to_owned(),
                 chain.size.to_string(),
                 chain.published.to_string(),
                 chain.segments.to_string(),
                 chain.records.to_string(),
                 size_text(chain.bytes),
-                chain.duplicates.to_string(),
-                state(chain).to_owned(),
+                chain.span.map_or_else(dash, |(_, last)| age(last, report)),
+                state_word(chain).to_owned(),
             ]);
         }
         self.table(&rows, &[0, 7]);
-        for chain in report.chains.iter().filter(|chain| chain.expired > 0) {
-            let text = format!("{} segments of {} expired", chain.expired, chain.origin);
+        for chain in report.chains.iter().filter(|chain| chain.duplicates > 0) {
+            let text = format!(
+                "{} parts of deliveries were sealed again in {}",
+                chain.duplicates, chain.origin
+            );
             self.paragraph("  ", &text);
         }
     }
@@ -107,23 +119,19 @@ impl Text {
             return;
         }
         self.heading("Findings");
-        for row in rows.iter().take(MAX_ROWS) {
-            let Finding {
-                code, title, next, ..
-            } = row.finding;
-            let severity = severity(row.finding.severity);
-            let colour = if row.failed { RED } else { YELLOW };
-            let painted = self.paint(code, colour);
-            self.line(&format!(
-                "  {painted}  {severity}  {}  {}",
-                row.check.name.name(),
-                tail(short(&row.chain.origin, report), 30)
-            ));
-            let times = match row.count {
-                1 => String::new(),
-                count => format!(" ({count} times; the first is shown)"),
+        for row in rows.iter().take(MAX_CAUSES) {
+            let Finding { code, next, .. } = row.finding;
+            let (word, colour) = match row.finding.fails {
+                true => ("FAILS", RED),
+                false => ("note ", YELLOW),
             };
-            self.paragraph("    ", &format!("{title}{times}"));
+            let painted = self.paint(word, colour);
+            let check = row.check.name.name();
+            let rest = format!("{code:<7}  {:<8}  {check}", row.finding.severity.name());
+            let room = WIDTH.saturating_sub(rest.len() + 11);
+            let name = tail(short(&row.chain.origin, report), room);
+            self.line(&format!("  {painted}  {rest}  {name}"));
+            self.paragraph("    ", &cause_title(row));
             if let Some(index) = row.finding.index {
                 self.paragraph("    index     ", &index.to_string());
             }
@@ -138,107 +146,70 @@ impl Text {
             }
             self.paragraph("    next      ", next);
         }
-        if rows.len() > MAX_ROWS {
-            let rest = rows.len() - MAX_ROWS;
-            self.line(&format!("  {rest} more causes stand in the JSON report."));
+        if let Some(rest) = rows.len().checked_sub(MAX_CAUSES).filter(|rest| *rest > 0) {
+            let rest = count(rest, "more cause stands", "more causes stand");
+            self.line(&format!("  {rest} in the JSON report."));
         }
     }
 
-    /// Checks that are unknown, and why; then those that were skipped.
-    fn open_checks(&mut self, report: &Report) {
-        for (status, heading) in [
-            (Status::Unknown, "Not read"),
-            (Status::Skip, "Does not apply"),
-        ] {
-            // Reason, then the checks and chains that it holds for.
-            let mut reasons: BTreeMap<&str, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
-            for chain in &report.chains {
-                let open = chain.checks.iter().filter(|check| check.status == status);
-                for check in open {
-                    let reason = check.reason.as_deref().unwrap_or("no reason is known");
-                    let (checks, chains) = reasons.entry(reason).or_default();
-                    if !checks.contains(&check.name.name()) {
-                        checks.push(check.name.name());
-                    }
-                    if !chains.contains(&&*chain.origin) {
-                        chains.push(&chain.origin);
-                    }
-                }
-            }
-            if reasons.is_empty() {
-                continue;
-            }
-            self.heading(heading);
-            for (reason, (checks, chains)) in reasons {
-                let of = match chains.len() {
-                    all if all == report.chains.len() => String::new(),
-                    _ => format!(" of {}", chains.join(", ")),
-                };
-                self.paragraph("  ", &format!("{}{of}: {reason}", checks.join(", ")));
-            }
+    fn reasons(&mut self, report: &Report, of: &[Status], heading: &str) {
+        let reasons = reasons(report, of);
+        if reasons.is_empty() {
+            return;
+        }
+        self.heading(heading);
+        for reason in reasons {
+            let of = match &reason.chains {
+                None => String::new(),
+                Some(chains) => format!(" of {}", chains.join(", ")),
+            };
+            let text = format!("{}{of}: {}", reason.checks_text(), reason.reason);
+            self.paragraph("  ", &text);
         }
     }
 
     fn anchors(&mut self, report: &Report) {
-        let witnesses = report
-            .chains
-            .iter()
-            .any(|chain| !chain.witnesses.is_empty());
-        if !witnesses && report.anchors.is_empty() {
+        let pairs = pairs(report);
+        if pairs.is_empty() {
             return;
         }
         self.heading("Anchors");
         let titles = [
-            "chain",
-            "witness",
-            "anchors",
-            "newest size",
-            "newest",
-            "lag",
+            "chain", "witness", "anchors", "up to", "newest", "age", "lag",
         ];
         let mut rows = vec![titles.map(str::to_owned)];
-        for chain in &report.chains {
-            let of_chain = || report.anchors.iter().filter(|a| a.origin == chain.origin);
-            let mut names: Vec<&str> = chain.witnesses.iter().map(String::as_str).collect();
-            for anchor in of_chain() {
-                if !names.contains(&&*anchor.witness) {
-                    names.push(&anchor.witness);
-                }
-            }
-            for name in names {
-                let all: Vec<&AnchorReport> =
-                    of_chain().filter(|anchor| anchor.witness == name).collect();
-                let holds = all.iter().filter(|anchor| anchor.status == Status::Pass);
-                let newest = holds
-                    .clone()
-                    .max_by_key(|anchor| (&anchor.time, anchor.size));
-                let count = match holds.count() {
-                    good if good == all.len() => good.to_string(),
-                    good => format!("{good} of {}", all.len()),
-                };
-                let lag = newest.and_then(|anchor| anchor.lag_seconds);
-                rows.push([
-                    tail(short(&chain.origin, report), 18),
-                    tail(short(name, report), 18),
-                    count,
-                    newest.map_or_else(dash, |anchor| anchor.size.to_string()),
-                    newest.map_or_else(dash, |anchor| short_time(&anchor.time)),
-                    lag.map_or_else(dash, |lag| format!("{lag} s")),
-                ]);
-            }
+        for pair in pairs {
+            let newest = pair.newest;
+            let at = newest.and_then(|anchor| time::parse(&anchor.time));
+            let lag = newest.and_then(|anchor| anchor.lag_seconds);
+            rows.push([
+                short(&pair.chain.origin, report).to_owned(),
+                short(pair.witness, report).to_owned(),
+                pair.count(),
+                newest.map_or_else(dash, |anchor| anchor.size.to_string()),
+                newest.map_or_else(dash, |anchor| short_time(&anchor.time)),
+                at.map_or_else(dash, |at| age(at.unix_millis(), report)),
+                lag.map_or_else(dash, |lag| format!("{lag} s")),
+            ]);
         }
         self.table(&rows, &[0, 1]);
     }
 
     fn reproduce(&mut self, report: &Report) {
         self.heading("To reproduce");
-        self.line(&format!("  {}", report.reproduce));
+        let mut line = String::from(" ");
+        for (nth, part) in report.reproduce.split(" --").enumerate() {
+            let option = if nth == 0 { "" } else { "--" };
+            if line.len() + part.len() + 5 > WIDTH {
+                self.line(&format!("{line} \\"));
+                line = String::from("   ");
+            }
+            line.push_str(&format!(" {option}{part}"));
+        }
+        self.line(&line);
         self.paragraph(
             "  ",
-            &format!(
-                "with --policy set to the policy file with the SHA-256 above; no keys are needed. countersign {}",
-                env!("CARGO_PKG_VERSION")
-            ),
+            "with --policy set to the policy file with the SHA-256 above; no keys are needed",
         );
     }
 
@@ -248,7 +219,8 @@ impl Text {
         self.line(&painted);
     }
 
-    /// Columns in `left` to the left, the others to the right.
+    /// Columns in `left` to the left, the others to the right. Where a line would
+    /// be too long, the first two columns give way if they are names.
     fn table<const N: usize>(&mut self, rows: &[[String; N]], left: &[usize]) {
         let mut widths = [0; N];
         for row in rows {
@@ -256,13 +228,28 @@ impl Text {
                 *width = (*width).max(cell.chars().count());
             }
         }
+        let needed = widths.iter().sum::<usize>() + N + 1;
+        let gap = if needed + N <= WIDTH + 1 { "  " } else { " " };
+        let names = left.iter().filter(|at| **at < 2).count();
+        let mut excess = needed.saturating_sub(WIDTH);
+        while excess > 0
+            && let Some(widest) = widths[..names].iter_mut().max()
+            && *widest > MIN_NAME
+        {
+            *widest -= 1;
+            excess -= 1;
+        }
         for row in rows {
-            let mut line = String::from(" ");
+            let mut line = String::from("  ");
             for (at, (cell, width)) in row.iter().zip(widths).enumerate() {
+                let cell = printable(&tail(cell, width));
+                if at > 0 {
+                    line.push_str(gap);
+                }
                 // Writing to a string cannot fail.
                 let _ = match left.contains(&at) {
-                    true => write!(line, " {cell:<width$}"),
-                    false => write!(line, " {cell:>width$}"),
+                    true => write!(line, "{cell:<width$}"),
+                    false => write!(line, "{cell:>width$}"),
                 };
             }
             self.line(line.trim_end());
@@ -317,119 +304,8 @@ const RED: &str = "\x1b[1;31m";
 const GREEN: &str = "\x1b[1;32m";
 const YELLOW: &str = "\x1b[1;33m";
 
-/// What an auditor quotes.
-fn sentence(report: &Report) -> String {
-    let records: u64 = report.chains.iter().map(|chain| chain.records).sum();
-    let firsts = report.chains.iter().filter_map(|chain| chain.span);
-    let span = firsts.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-    let between = match span {
-        Some((from, to)) => format!("Between {} and {}, ", millis(from), millis(to)),
-        None => String::new(),
-    };
-    let chains = match report.chains.len() {
-        1 => "1 chain".to_owned(),
-        count => format!("{count} chains"),
-    };
-    let of = |check| move |chain: &&ChainReport| chain.check(check).map(|check| check.status);
-    let alone = |chain: &&ChainReport| of(Check::AnchorQuorum)(chain) == Some(Status::Skip);
-    // A chain that its anchors contradict has no cosigned head to speak of.
-    let cosigned = |chain: &&ChainReport| {
-        of(Check::AnchorQuorum)(chain) == Some(Status::Pass)
-            && of(Check::AnchorsConsistent)(chain) != Some(Status::Fail)
-    };
-    let count = report.chains.iter().filter(cosigned).count();
-    let independent = if report.chains.iter().all(|chain| alone(&chain)) {
-        "no independent witness exists".to_owned()
-    } else if count == report.chains.len() {
-        format!(
-            "every head older than the grace is cosigned by clouds other than its own, as the quorum asks: {}",
-            report.policy.quorum
-        )
-    } else {
-        format!(
-            "{count} of {} chains have heads cosigned by clouds other than their own, as the quorum asks: {}",
-            report.chains.len(),
-            report.policy.quorum
-        )
-    };
-    format!(
-        "{between}{records} records in {chains} were read and hashed again in this run; {independent}. The expected heads were taken from the head stores and the anchors."
-    )
-}
-
-/// Findings of one chain and code.
-struct Cause<'a> {
-    chain: &'a ChainReport,
-    check: &'a CheckReport,
-    finding: &'a Finding,
-    failed: bool,
-    count: usize,
-}
-
-/// One row per cause, those that fail and those that matter most first.
-fn causes(report: &Report) -> Vec<Cause<'_>> {
-    let mut causes: Vec<Cause<'_>> = Vec::new();
-    for chain in &report.chains {
-        for check in &chain.checks {
-            let first = causes.len();
-            for finding in &check.findings {
-                let known = causes[first..]
-                    .iter_mut()
-                    .find(|cause| cause.finding.code == finding.code);
-                match known {
-                    Some(cause) => cause.count += 1,
-                    None => causes.push(Cause {
-                        chain,
-                        check,
-                        finding,
-                        failed: check.status == Status::Fail,
-                        count: 1,
-                    }),
-                }
-            }
-        }
-    }
-    causes.sort_by_key(|cause| (!cause.failed, cause.finding.severity));
-    causes
-}
-
-fn state(chain: &ChainReport) -> &'static str {
-    let has = |status| chain.checks.iter().any(|check| check.status == status);
-    match (has(Status::Fail), has(Status::Unknown)) {
-        (true, _) => "FAILED",
-        (false, true) => "incomplete",
-        (false, false) => "ok",
-    }
-}
-
-fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "critical",
-        Severity::High => "high",
-        Severity::Medium => "medium",
-        Severity::Low => "low",
-        Severity::Info => "info",
-    }
-}
-
 fn dash() -> String {
     "-".to_owned()
-}
-
-/// A name without the domain, which the headline says.
-fn short<'a>(name: &'a str, report: &Report) -> &'a str {
-    let rest = name.strip_prefix(&*report.domain);
-    rest.and_then(|rest| rest.strip_prefix('/')).unwrap_or(name)
-}
-
-/// The end of a name that is too long: names differ there.
-fn tail(name: &str, width: usize) -> String {
-    let length = name.chars().count();
-    if length <= width {
-        return name.to_owned();
-    }
-    let rest: String = name.chars().skip(length - width + 1).collect();
-    format!("…{rest}")
 }
 
 /// To the minute.
@@ -440,20 +316,59 @@ fn short_time(time: &str) -> String {
     }
 }
 
-fn size_text(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes;
-    let mut unit = 0;
-    while value >= 10_240 && unit + 1 < UNITS.len() {
-        value /= 1024;
-        unit += 1;
-    }
-    format!("{value} {}", UNITS[unit])
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::Options;
+    use crate::verify::report::Severity;
+    use crate::verify::tests::world;
 
-/// Stored names and values may hold anything: a terminal must not obey them.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    #[tokio::test]
+    async fn every_line_fits_whatever_the_report_holds() {
+        let mut report = world(1).await.verified(&Options::default()).await;
+        let long = "a/very/long/name/of/an/object/".repeat(20);
+        for (nth, chain) in report.chains.iter_mut().enumerate() {
+            chain.origin = format!("{}/{long}{nth}", report.domain);
+            (chain.size, chain.published) = (9_999_999_999, 9_999_999_999);
+            (chain.segments, chain.records) = (99_999_999, 9_999_999_999);
+            (chain.bytes, chain.duplicates) = (u64::MAX, 99_999);
+            chain.span = Some((0, report.judged_at_millis - 99 * 86_400_000 - 80_000_000));
+            chain.witnesses.push(format!("{long}/witness"));
+            let check = &mut chain.checks[5];
+            check.status = Status::Unknown;
+            check.reason = Some(long.clone());
+            check.findings.push(Finding {
+                code: "CS-1001",
+                severity: Severity::Critical,
+                index: Some(u64::MAX),
+                object: Some(long.clone()),
+                expected: Some(long.clone()),
+                found: Some("\u{1b}[2J words between".repeat(9)),
+                next: "look",
+                title: "something that is told in some words, more than fit on one line of text",
+                fails: true,
+            });
+        }
+        for anchor in &mut report.anchors {
+            anchor.origin.clone_from(&report.chains[0].origin);
+            (anchor.size, anchor.lag_seconds) = (9_999_999_999, Some(99_999));
+        }
+        let root = report.chains[0].root.unwrap();
+        report.reproduce += &format!(" --since 9999999999:{root}");
+        for result in [Verdict::Verified, Verdict::Failed, Verdict::Incomplete] {
+            report.result = result;
+            let text = render(&report, false);
+            for line in text.lines() {
+                assert!(line.chars().count() <= WIDTH, "{line}");
+            }
+            assert!(!text.contains('\u{1b}'));
+            // The command can be copied as it is.
+            assert!(
+                text.replace(" \\\n   ", "").contains(&report.reproduce),
+                "{text}"
+            );
+            let word = result.word();
+            assert!(text.starts_with(word) && text.lines().last().unwrap().starts_with(word));
+        }
+    }
 }

@@ -8,6 +8,7 @@ use countersign_core::time;
 
 use super::checks::{Check, Checks, Detail};
 use super::codes;
+use super::series::Volume;
 
 /// Pairs of source and hour that are counted: some 20 years of a source's hours.
 const MAX_HOURS: usize = 200_000;
@@ -46,6 +47,8 @@ pub(super) struct Activity {
     sealed: Hours,
     counts: Counts,
     entries: usize,
+    /// Records of further hours.
+    uncounted: u64,
     changes: Vec<(u64, String)>,
     change_count: u64,
 }
@@ -57,6 +60,7 @@ impl Activity {
             sealed,
             counts: Counts::new(),
             entries: 0,
+            uncounted: 0,
             changes: Vec::new(),
             change_count: 0,
         }
@@ -79,6 +83,7 @@ impl Activity {
                 self.count(&source, hour, records, MAX_HOURS);
             }
         }
+        self.uncounted += segment.uncounted;
         self.change_count += segment.change_count - segment.changes.len() as u64;
         for (index, change) in segment.changes {
             self.change(index, change);
@@ -107,6 +112,14 @@ impl Activity {
         }
     }
 
+    /// What a picture shows of it.
+    pub(super) fn volume(&self) -> Volume {
+        let hours = |hours: &BTreeMap<Hours, u64>| hours.iter().map(|(h, n)| (h.0, *n)).collect();
+        let of_sources = self.counts.iter();
+        let of_sources: Vec<_> = of_sources.map(|(name, of)| (&**name, hours(of))).collect();
+        Volume::new(&of_sources, self.uncounted)
+    }
+
     fn count(&mut self, source: &str, hour: Hours, records: u64, limit: usize) {
         let known = self
             .counts
@@ -119,7 +132,7 @@ impl Activity {
                 let hours = self.counts.entry(source.to_owned()).or_default();
                 hours.insert(hour, records);
             }
-            None => {}
+            None => self.uncounted += records,
         }
     }
 

@@ -42,7 +42,7 @@ impl Walk<'_> {
     /// Reads all segments from `start` on.
     pub(super) async fn run(self, start: Start) -> History {
         let mut walker = Walker {
-            history: History::new(&start),
+            history: History::new(&start, self.since),
             builder: start.builder,
             frontier: start.frontier,
             live: true,
@@ -339,6 +339,13 @@ impl Walker<'_> {
     fn fact(&mut self, fact: Fact) {
         let root = self.live.then(|| self.frontier.root());
         self.history.end = fact.end;
+        if fact.start >= self.walk.since {
+            let old = |at| at < self.walk.expired_before;
+            let expired = fact.broken_sha256.is_none() && fact.sealed_at.is_some_and(old);
+            let whole = fact.meaning.is_some() || expired;
+            let growth = &mut self.history.growth;
+            growth.push(fact.start, fact.end, fact.sealed_at, whole);
+        }
         self.history.facts.push(Fact { root, ..fact });
     }
 

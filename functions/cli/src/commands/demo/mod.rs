@@ -239,6 +239,12 @@ fn next_steps(folder: &Path, stage: &mut Stage) {
     ] {
         stage.line(&format!("   {step}"));
     }
+    let report = |of: PathBuf| of.join(world::REPORT).display().to_string();
+    stage.line(&format!(
+        "   in a browser: {} and {}",
+        report(folder.to_owned()),
+        report(folder.join(world::TAMPERED).join("5-rebuilt"))
+    ));
     stage.line(&format!(
         "   and tamper with {} yourself: can you do it unseen?",
         folder.join("data").display()

@@ -25,6 +25,8 @@ use crate::ui::Failure;
 pub const CONFIG: &str = "countersign.toml";
 /// The proof of one record.
 pub const PROOF: &str = "proof.json";
+/// What verify said last, as a page.
+pub const REPORT: &str = "report.html";
 /// Where the tampered copies are.
 pub const TAMPERED: &str = "tampered";
 /// A copy of what aws stored at noon.
@@ -203,13 +205,15 @@ impl World {
         copy_tree(&self.path("data/aws"), &self.path(NOON))
     }
 
-    /// Verifies everything.
+    /// Verifies everything, and keeps the report as a page.
     pub async fn judge(&self) -> Result<Judged, Failure> {
         let deployment = self.deployment()?;
         let options = verify::Options::default();
         let report = verify::verify(&deployment, &options, &SystemClock, &()).await;
-        let json = report.map_err(Failure::undone)?.to_json();
-        let report: Value = serde_json::from_str(&json).map_err(Failure::undone)?;
+        let report = report.map_err(Failure::undone)?;
+        let page = self.path(REPORT);
+        doing("written", &page, fs::write(&page, report.to_html()))?;
+        let report: Value = serde_json::from_str(&report.to_json()).map_err(Failure::undone)?;
         Ok(Judged::read(&report))
     }
 
