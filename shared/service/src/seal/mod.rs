@@ -16,7 +16,7 @@ use countersign_core::merkle::Hash;
 use countersign_core::names;
 use countersign_core::record::leaf_hash;
 use countersign_core::segment::{
-    self, Delivery, FrameError, Header, MAX_CONTENT_BYTES, Segment, SegmentError,
+    self, Delivery, Header, MAX_CONTENT_BYTES, Segment, SegmentError,
 };
 use countersign_core::signed;
 use countersign_core::time;
@@ -104,9 +104,10 @@ pub enum SealError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The parts do not fit into one segment.
-    #[error("a segment would not hold: {0}")]
-    Segment(#[from] FrameError),
+    /// The segment of these parts, or of this time, would be refused by readers.
+    /// Nothing was written.
+    #[error("a segment would not hold, and was not written: {0}")]
+    Segment(#[from] SegmentError),
     /// The signer failed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -415,8 +416,10 @@ impl Sealer {
             signature: None,
             start: head.size(),
         };
+        // What readers refuse would stand at the chain's next key for ever.
+        header.check()?;
         let line = signed::sign(&mut header, &*self.signer)?;
-        let object = segment::encode(&line, &body, ZSTD_LEVEL)?;
+        let object = segment::encode(&line, &body, ZSTD_LEVEL).map_err(SegmentError::from)?;
         let mut leaves = Vec::with_capacity(records as usize + 1);
         leaves.push(leaf_hash(&line));
         leaves.extend(segment::lines(&body).map(leaf_hash));

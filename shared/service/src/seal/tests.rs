@@ -187,6 +187,22 @@ async fn an_orphan_is_adopted_and_two_are_an_alarm() {
 }
 
 #[tokio::test]
+async fn what_readers_would_refuse_is_not_written() {
+    let world = World::new(&["aws"]).await;
+    world.seal("aws", &["a"]).await;
+    let mut odd = part(&["odd"]);
+    odd.delivery.id = "not hex".into();
+    let mut short = part(&["short"]);
+    short.delivery.part = (2, 1);
+    for part in [odd, short] {
+        let error = world.sealer("aws").seal(&[part]).await.unwrap_err();
+        assert!(matches!(error, SealError::Segment(_)), "{error}");
+    }
+    world.seal("aws", &["b"]).await;
+    assert_eq!(texts(&world, "aws").await, ["a", "b"]);
+}
+
+#[tokio::test]
 async fn what_does_not_belong_stops_the_chain() {
     // A squatter on the next key.
     let world = World::new(&["aws"]).await;
