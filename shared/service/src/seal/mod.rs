@@ -4,6 +4,8 @@
 //! follows it. Normal work and recovery are the same code: whatever stands at
 //! the next key is either adopted or an alarm.
 
+mod batch;
+mod group;
 mod job;
 mod seen;
 
@@ -15,9 +17,7 @@ use countersign_core::keys::{SignError, Signer};
 use countersign_core::merkle::Hash;
 use countersign_core::names;
 use countersign_core::record::leaf_hash;
-use countersign_core::segment::{
-    self, Delivery, Header, MAX_CONTENT_BYTES, Segment, SegmentError,
-};
+use countersign_core::segment::{self, Delivery, Header, Segment, SegmentError};
 use countersign_core::signed;
 use countersign_core::time;
 use countersign_store::{GetError, ListError, ObjectPages, PutError, SwapError};
@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::head::{Head, Loaded, StateError, load_head, swap_head};
 use crate::objects::{self, MAX_OBJECT_BYTES, MAX_RETRIES, pause};
 
+pub use group::{Group, GroupError};
 pub use job::{Incoming, Job, JobError, Receipt};
 use seen::Seen;
 
@@ -313,6 +314,11 @@ impl Sealer {
         Ok(())
     }
 
+    /// Drops all that was learnt: the next load reads the store.
+    fn forget(&mut self) {
+        self.warm = None;
+    }
+
     /// Drops the head but keeps what was learnt of duplicates: the next load
     /// reads the store.
     fn cool(&mut self) {
@@ -570,9 +576,6 @@ impl Sealer {
         }
     }
 }
-
-/// A segment's parts have at most this many bytes together: room for a header.
-pub(crate) const MAX_BATCH_BYTES: usize = MAX_CONTENT_BYTES - (8 << 20);
 
 #[cfg(test)]
 mod tests;
