@@ -108,12 +108,12 @@ impl Batch {
         self.bytes >= BATCH_BYTES || self.parts.len() >= BATCH_DELIVERIES
     }
 
-    /// Each part in a batch of its own.
-    pub(super) fn split(self) -> impl Iterator<Item = Self> {
-        self.parts.into_iter().map(|part| {
-            let mut alone = Self::default();
-            alone.push(part);
-            alone
+    /// Two batches, one after the other.
+    pub(super) fn halves(mut self) -> [Self; 2] {
+        let after = self.parts.split_off(self.parts.len() / 2);
+        [self.parts, after].map(|parts| Self {
+            bytes: parts.iter().map(|part| part.body.len()).sum(),
+            parts,
         })
     }
 

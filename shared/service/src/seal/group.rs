@@ -243,11 +243,11 @@ async fn seal(sealer: &mut Sealer, batch: Batch) -> Vec<Result<Receipt, GroupErr
             let origin = sealer.chain().origin();
             batch.receipts(origin, outcomes).map(Ok).collect()
         }
-        // One part's fault must not be the others': each gets a segment of its own.
+        // One part's fault must not be the others': search for it by halves.
         Err(Some(error)) if matches!(*error, SealError::Segment(_)) && parts.len() > 1 => {
             let mut answers = Vec::new();
-            for alone in batch.split() {
-                answers.extend(Box::pin(seal(sealer, alone)).await);
+            for half in batch.halves() {
+                answers.extend(Box::pin(seal(sealer, half)).await);
             }
             answers
         }
