@@ -324,7 +324,7 @@ fn write_policy(path: &Path, policy: &Policy, report: &mut InitReport) -> Result
     Ok(())
 }
 
-/// Writes a chain's genesis and first head.
+/// Writes a chain's first head and genesis.
 async fn begin(
     chain: &ChainSettings,
     settings: &Settings,
@@ -359,14 +359,16 @@ async fn begin(
     };
     let mut file = signed::sign(&mut genesis, signer)?;
     file.push(b'\n');
-    let retention = retention(now_millis, chain.retention_days);
-    put_same(&sealed, names::GENESIS, &file.into(), retention).await?;
     match swap_head(&head, &chain.origin, None, &Head::empty()).await {
         // One that stands is of a run that was cut off: it is empty as well, or
         // sealing refuses.
-        Ok(_) | Err(SwapError::Lost { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
+        Ok(_) | Err(SwapError::Lost { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
+    // Last: where it stands, the chain has all that it needs.
+    let retention = retention(now_millis, chain.retention_days);
+    put_same(&sealed, names::GENESIS, &file.into(), retention).await?;
+    Ok(())
 }
 
 fn create_sealed(location: &Location) -> Result<LocalSealedStore, InitError> {
