@@ -23,7 +23,7 @@ use countersign_core::time;
 use countersign_store::{GetError, ListError, ObjectPages, PutError, SwapError};
 
 use crate::chain::Chain;
-use crate::clock::Clock;
+use crate::clock::{Clock, TOLERANCE_MILLIS};
 use crate::head::{Head, Loaded, StateError, load_head, swap_head};
 use crate::objects::{self, MAX_OBJECT_BYTES, MAX_RETRIES, pause};
 
@@ -204,16 +204,25 @@ impl Sealer {
             if fresh.is_empty() {
                 return Ok(outcomes.into_iter().flatten().collect());
             }
-            let (object, leaves) = self.build(&fresh)?;
+            let now_millis = self.clock.unix_millis();
+            let (object, leaves) = self.build(&fresh, now_millis)?;
             let head = self.head();
             let (start, end) = (head.size(), head.size() + leaves.len() as u64);
             let key = names::segment(start);
-            let retention = self.chain.retention(self.clock.unix_millis());
+            let retention = self.chain.retention(now_millis);
+            if let Some(latest) = self.later_than(now_millis) {
+                // Logs that are lost are worse than logs with a wrong time.
+                tracing::warn!(
+                    object = key,
+                    latest,
+                    "sealed all the same, and `time-order` will name it: this machine's clock is behind what was sealed; set it right"
+                );
+            }
             match self.chain.sealed.put_new(&key, object, retention).await {
                 Ok(()) => {
                     self.advance(start, &leaves).await?;
                     tracing::debug!(origin = self.chain.origin(), start, end, "sealed");
-                    self.note(&fresh, start, &mut outcomes, parts);
+                    self.note(&fresh, start, now_millis, &mut outcomes, parts);
                 }
                 // Whatever stands there decides, our own lost attempt included.
                 Err(PutError::Exists { .. }) => self.adopt(true).await?,
@@ -398,8 +407,17 @@ impl Sealer {
         fresh
     }
 
+    /// When one of the chain's last segments was sealed, if that is later than a
+    /// clock which is right can say now.
+    pub(crate) fn later_than(&self, now_millis: u64) -> Option<String> {
+        let latest = self.warm.as_ref()?.seen.latest_millis();
+        let now = i64::try_from(now_millis).unwrap_or(i64::MAX);
+        (now < latest.saturating_sub(TOLERANCE_MILLIS))
+            .then(|| time::from_unix_millis(latest.unsigned_abs()))
+    }
+
     /// Builds and signs the segment of these parts at the head.
-    fn build(&self, parts: &[&Pending]) -> Result<(Bytes, Vec<Hash>), SealError> {
+    fn build(&self, parts: &[&Pending], now_millis: u64) -> Result<(Bytes, Vec<Hash>), SealError> {
         let head = self.head();
         let body = match parts {
             [part] => std::borrow::Cow::Borrowed(&part.body[..]),
@@ -418,7 +436,7 @@ impl Sealer {
             genesis_sha256: genesis.filter(|_| head.size() == 0),
             origin: self.chain.origin().to_owned(),
             prev: head.root(),
-            sealed_at: time::from_unix_millis(self.clock.unix_millis()),
+            sealed_at: time::from_unix_millis(now_millis),
             signature: None,
             start: head.size(),
         };
@@ -437,6 +455,7 @@ impl Sealer {
         &mut self,
         fresh: &[&Pending],
         start: u64,
+        now_millis: u64,
         outcomes: &mut [Option<Outcome>],
         parts: &[Pending],
     ) {
@@ -449,8 +468,9 @@ impl Sealer {
             }
         }
         if let Some(warm) = &mut self.warm {
-            warm.seen
-                .add_segment(start, fresh.iter().map(|part| &part.delivery));
+            let at = i64::try_from(now_millis).unwrap_or(i64::MAX);
+            let deliveries = fresh.iter().map(|part| &part.delivery);
+            warm.seen.add_segment(start, at, deliveries);
         }
     }
 
