@@ -68,7 +68,9 @@ pub enum SealError {
         store: String,
     },
     /// The genesis is not this chain's.
-    #[error("genesis.json in {store} does not hold: {problem}; find out who replaced it")]
+    #[error(
+        "genesis.json in {store} does not hold: {problem}; find out who replaced it, and restore it from a copy"
+    )]
     Genesis {
         /// The sealed store.
         store: String,

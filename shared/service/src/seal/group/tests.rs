@@ -167,7 +167,10 @@ async fn a_thousand_callers_share_a_few_puts() {
     let before = world.faults.counts();
     let answered = burst(&group, 0..1000).join_all().await;
     let calls = world.faults.counts() - before;
-    eprintln!("{} puts, {} swaps for 1000 callers", calls.puts, calls.swaps);
+    eprintln!(
+        "{} puts, {} swaps for 1000 callers",
+        calls.puts, calls.swaps
+    );
     assert!(calls.puts < 20 && calls.swaps < 20, "{calls:?}");
     assert_eq!(slow.most.load(SeqCst), 1, "one put in flight");
     let sealed = |(_, receipt): &&(usize, Receipt)| receipt.outcome != Outcome::AlreadySealed;
@@ -340,7 +343,7 @@ async fn a_slow_store_makes_callers_wait_and_no_memory_grow() {
     }
     assert!(calls.try_join_next().is_none());
     slow.open_all();
-    while calls.len() > 0 {
+    while !calls.is_empty() {
         watch().await;
         while let Some(done) = calls.try_join_next() {
             done.unwrap();
