@@ -32,7 +32,11 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8], mode: u32, place: Place) ->
     file.lock()?;
     // Who had the lock before may have given the file its name: it is theirs then.
     let ours = file.metadata()?;
-    if !fs::metadata(new).is_ok_and(|named| named.ino() == ours.ino()) {
+    let named = fs::metadata(new).is_ok_and(|named| named.ino() == ours.ino());
+    if !named || ours.nlink() > 1 {
+        if named {
+            fs::remove_file(new)?; // they died before they got to that
+        }
         return Err(io::Error::other("another process wrote it just now"));
     }
     let mut write = || {
@@ -74,6 +78,18 @@ mod tests {
         });
         assert_eq!(won.len(), 1);
         assert_eq!(&fs::read(&path).unwrap(), won[0]);
+    }
+
+    #[test]
+    fn what_a_dead_writer_named_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.seed");
+        let new = folder.path().join("a.seed.new");
+        fs::write(&new, "theirs").unwrap();
+        fs::hard_link(&new, &path).unwrap();
+        write_whole(&path, b"ours", 0o600, Place::New).unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        assert!(!new.exists());
     }
 
     #[test]
