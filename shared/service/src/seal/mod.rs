@@ -212,18 +212,18 @@ impl Sealer {
             let (start, end) = (head.size(), head.size() + leaves.len() as u64);
             let key = names::segment(start);
             let retention = self.chain.retention(now_millis);
-            if let Some(latest) = self.later_than(now_millis) {
-                // Logs that are lost are worse than logs with a wrong time.
-                tracing::warn!(
-                    object = key,
-                    latest,
-                    "sealed all the same, and `time-order` will name it: this machine's clock is behind what was sealed; set it right"
-                );
-            }
             match self.chain.sealed.put_new(&key, object, retention).await {
                 Ok(()) => {
                     self.advance(start, &leaves).await?;
                     tracing::debug!(origin = self.chain.origin(), start, end, "sealed");
+                    if let Some(latest) = self.later_than(now_millis) {
+                        // Logs that are lost are worse than logs with a wrong time.
+                        tracing::warn!(
+                            object = key,
+                            latest,
+                            "sealed all the same, and `time-order` will name it: this machine's clock is behind what was sealed; set it right"
+                        );
+                    }
                     self.note(&fresh, start, now_millis, &mut outcomes, parts);
                 }
                 // Whatever stands there decides, our own lost attempt included.
