@@ -22,7 +22,7 @@ impl Disk {
         if !mounted {
             eprintln!("skipped: no right to mount a disk here");
         }
-        mounted.then_some(Self(folder))
+        mounted.then(|| Self(folder))
     }
 
     fn folder(&self) -> TempDir {
