@@ -55,7 +55,7 @@ pub fn cosign(signer: &dyn Signer, time: u64, body: &str) -> Result<SignatureLin
     }
     if !time_is_valid(time) {
         return Err(SignError(format!(
-            "{time} is not a time that a cosignature can carry"
+            "{time} is not a time that a cosignature can carry: set the clock right"
         )));
     }
     let signature = signer.sign(&message(time, body))?;

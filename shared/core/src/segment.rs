@@ -77,8 +77,12 @@ impl Header {
         time::parse(&self.sealed_at).map_or(0, |instant| instant.unix_millis())
     }
 
-    /// What must hold within a header, whatever its place in the chain.
-    fn check(&self) -> Result<(), SegmentError> {
+    /// What must hold within a header, whatever its place in the chain. Readers
+    /// refuse one that does not: check it before it is signed.
+    ///
+    /// # Errors
+    /// [`SegmentError::Header`].
+    pub fn check(&self) -> Result<(), SegmentError> {
         let bad = |what| Err(SegmentError::Header(what));
         if self.start >= self.end || self.end > MAX_SIZE {
             return bad("`start` and `end` are not a range of leaves");

@@ -4,6 +4,9 @@ use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
+/// Clocks may differ by this much: what is out of order by no more is in order.
+pub const TOLERANCE_MILLIS: i64 = 300_000;
+
 /// Where a job takes the time from.
 pub trait Clock: Debug + Send + Sync {
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -55,3 +58,6 @@ impl Clock for SetClock {
         self.0.load(Ordering::SeqCst)
     }
 }
+
+#[cfg(test)]
+mod tests;

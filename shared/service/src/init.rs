@@ -1,7 +1,6 @@
 //! The explicit beginning of a deployment: keys, genesis, policy, first heads.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use countersign_core::genesis::{Genesis, GenesisWitness, Succeeds};
@@ -14,6 +13,7 @@ use countersign_store::{GetError, ListError, ObjectPages, SealedStore, SwapError
 use crate::chain::{OpenError, read_policy, retention};
 use crate::clock::Clock;
 use crate::config::{ChainSettings, Location, Settings};
+use crate::files::{Place, write_whole};
 use crate::head::{Head, StateError, load_head, swap_head};
 use crate::keys::{self, KeyOpenError};
 use crate::objects::{MAX_SMALL_BYTES, WriteError, put_same};
@@ -55,7 +55,7 @@ pub enum InitError {
     #[error("the new policy: {0}")]
     Policy(#[from] PolicyError),
     /// A policy file cannot be written.
-    #[error("{path} cannot be written: {error}")]
+    #[error("{path} cannot be written: {error}; put that right and run init again")]
     Write {
         /// The file.
         path: PathBuf,
@@ -310,20 +310,11 @@ fn beside(policy_path: &Path, chain: &str) -> PathBuf {
 
 fn write_policy(path: &Path, policy: &Policy, report: &mut InitReport) -> Result<(), InitError> {
     let text = policy.to_string();
-    let write = || -> std::io::Result<()> {
+    let write = || {
         if std::fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
             return Ok(());
         }
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        // Whole or not at all.
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".new");
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
+        write_whole(path, text.as_bytes(), 0o666, Place::Any)
     };
     write().map_err(|error| InitError::Write {
         path: path.to_owned(),
@@ -333,7 +324,7 @@ fn write_policy(path: &Path, policy: &Policy, report: &mut InitReport) -> Result
     Ok(())
 }
 
-/// Writes a chain's genesis and first head.
+/// Writes a chain's first head and genesis.
 async fn begin(
     chain: &ChainSettings,
     settings: &Settings,
@@ -368,14 +359,16 @@ async fn begin(
     };
     let mut file = signed::sign(&mut genesis, signer)?;
     file.push(b'\n');
-    let retention = retention(now_millis, chain.retention_days);
-    put_same(&sealed, names::GENESIS, &file.into(), retention).await?;
     match swap_head(&head, &chain.origin, None, &Head::empty()).await {
         // One that stands is of a run that was cut off: it is empty as well, or
         // sealing refuses.
-        Ok(_) | Err(SwapError::Lost { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
+        Ok(_) | Err(SwapError::Lost { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
+    // Last: where it stands, the chain has all that it needs.
+    let retention = retention(now_millis, chain.retention_days);
+    put_same(&sealed, names::GENESIS, &file.into(), retention).await?;
+    Ok(())
 }
 
 fn create_sealed(location: &Location) -> Result<LocalSealedStore, InitError> {

@@ -1,12 +1,12 @@
 //! Where signing keys come from.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use countersign_core::keys::{KeyError, KeyKind, Seed, SeedSigner};
 use zeroize::Zeroizing;
 
 use crate::config::{ChainSettings, KeyLocation, WitnessSettings};
+use crate::files::{Place, write_whole};
 
 /// A seed file holds 64 digits and LF; more than this is something else.
 const MAX_SEED_FILE_BYTES: u64 = 128;
@@ -32,7 +32,7 @@ pub enum KeyOpenError {
         path: PathBuf,
     },
     /// No seed file.
-    #[error("the key file {path} is not a seed: {error}")]
+    #[error("the key file {path} is not a seed: {error}; restore it from its copy")]
     Seed {
         /// The file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum KeyOpenError {
         error: KeyError,
     },
     /// The file cannot be written.
-    #[error("the key file {path} cannot be written: {error}")]
+    #[error("the key file {path} cannot be written: {error}; put that right and run init again")]
     Write {
         /// The file.
         path: PathBuf,
@@ -88,19 +88,7 @@ pub fn make_seed_file(location: &KeyLocation) -> Result<bool, KeyOpenError> {
     let mut bytes = Zeroizing::new([0u8; 32]);
     getrandom::fill(&mut *bytes).map_err(KeyOpenError::Random)?;
     let seed = Seed::from_bytes(*bytes);
-    let write = || -> std::io::Result<()> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path)?;
-        file.write_all(seed.to_file().as_bytes())?;
-        file.sync_all()
-    };
-    match write() {
+    match write_whole(path, seed.to_file().as_bytes(), 0o600, Place::New) {
         Ok(()) => Ok(true),
         Err(error) => Err(KeyOpenError::Write {
             path: path.clone(),

@@ -9,6 +9,7 @@ pub mod anchor;
 pub mod chain;
 pub mod clock;
 pub mod config;
+mod files;
 mod find;
 pub mod head;
 pub mod init;

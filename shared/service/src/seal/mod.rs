@@ -4,6 +4,8 @@
 //! follows it. Normal work and recovery are the same code: whatever stands at
 //! the next key is either adopted or an alarm.
 
+mod batch;
+mod group;
 mod job;
 mod seen;
 
@@ -15,19 +17,18 @@ use countersign_core::keys::{SignError, Signer};
 use countersign_core::merkle::Hash;
 use countersign_core::names;
 use countersign_core::record::leaf_hash;
-use countersign_core::segment::{
-    self, Delivery, FrameError, Header, MAX_CONTENT_BYTES, Segment, SegmentError,
-};
+use countersign_core::segment::{self, Delivery, Header, Segment, SegmentError};
 use countersign_core::signed;
 use countersign_core::time;
 use countersign_store::{GetError, ListError, ObjectPages, PutError, SwapError};
 use data_encoding::HEXLOWER;
 
 use crate::chain::Chain;
-use crate::clock::Clock;
+use crate::clock::{Clock, TOLERANCE_MILLIS};
 use crate::head::{Head, Loaded, StateError, load_head, swap_head};
 use crate::objects::{self, MAX_OBJECT_BYTES, MAX_RETRIES, pause};
 
+pub use group::{Group, GroupError};
 pub use job::{Incoming, Job, JobError, Receipt};
 use seen::Seen;
 
@@ -68,7 +69,9 @@ pub enum SealError {
         store: String,
     },
     /// The genesis is not this chain's.
-    #[error("genesis.json in {store} does not hold: {problem}; find out who replaced it")]
+    #[error(
+        "genesis.json in {store} does not hold: {problem}; find out who replaced it, and restore it from a copy"
+    )]
     Genesis {
         /// The sealed store.
         store: String,
@@ -105,9 +108,10 @@ pub enum SealError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The parts do not fit into one segment.
-    #[error("a segment would not hold: {0}")]
-    Segment(#[from] FrameError),
+    /// The segment of these parts, or of this time, would be refused by readers.
+    /// Nothing was written.
+    #[error("a segment would not hold, and was not written: {0}")]
+    Segment(#[from] SegmentError),
     /// The signer failed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -203,16 +207,25 @@ impl Sealer {
             if fresh.is_empty() {
                 return Ok(outcomes.into_iter().flatten().collect());
             }
-            let (object, leaves) = self.build(&fresh)?;
+            let now_millis = self.clock.unix_millis();
+            let (object, leaves) = self.build(&fresh, now_millis)?;
             let head = self.head();
             let (start, end) = (head.size(), head.size() + leaves.len() as u64);
             let key = names::segment(start);
-            let retention = self.chain.retention(self.clock.unix_millis());
+            let retention = self.chain.retention(now_millis);
             match self.chain.sealed.put_new(&key, object, retention).await {
                 Ok(()) => {
                     self.advance(start, &leaves).await?;
                     tracing::debug!(origin = self.chain.origin(), start, end, "sealed");
-                    self.note(&fresh, start, &mut outcomes, parts);
+                    if let Some(latest) = self.later_than(now_millis) {
+                        // Logs that are lost are worse than logs with a wrong time.
+                        tracing::warn!(
+                            object = key,
+                            latest,
+                            "sealed all the same, and `time-order` will name it: this machine's clock is behind what was sealed; set it right"
+                        );
+                    }
+                    self.note(&fresh, start, now_millis, &mut outcomes, parts);
                 }
                 // Whatever stands there decides, our own lost attempt included.
                 Err(PutError::Exists { .. }) => self.adopt(true).await?,
@@ -313,6 +326,11 @@ impl Sealer {
         Ok(())
     }
 
+    /// Drops all that was learnt: the next load reads the store.
+    fn forget(&mut self) {
+        self.warm = None;
+    }
+
     /// Drops the head but keeps what was learnt of duplicates: the next load
     /// reads the store.
     fn cool(&mut self) {
@@ -392,8 +410,17 @@ impl Sealer {
         fresh
     }
 
+    /// When one of the chain's last segments was sealed, if that is later than a
+    /// clock which is right can say now.
+    pub(crate) fn later_than(&self, now_millis: u64) -> Option<String> {
+        let latest = self.warm.as_ref()?.seen.latest_millis();
+        let now = i64::try_from(now_millis).unwrap_or(i64::MAX);
+        (now < latest.saturating_sub(TOLERANCE_MILLIS))
+            .then(|| time::from_unix_millis(latest.unsigned_abs()))
+    }
+
     /// Builds and signs the segment of these parts at the head.
-    fn build(&self, parts: &[&Pending]) -> Result<(Bytes, Vec<Hash>), SealError> {
+    fn build(&self, parts: &[&Pending], now_millis: u64) -> Result<(Bytes, Vec<Hash>), SealError> {
         let head = self.head();
         let bodies: Vec<&[u8]> = parts.iter().map(|part| &part.body[..]).collect();
         let records: u64 = parts.iter().map(|part| part.delivery.records).sum();
@@ -408,12 +435,14 @@ impl Sealer {
             genesis_sha256: genesis.filter(|_| head.size() == 0),
             origin: self.chain.origin().to_owned(),
             prev: head.root(),
-            sealed_at: time::from_unix_millis(self.clock.unix_millis()),
+            sealed_at: time::from_unix_millis(now_millis),
             signature: None,
             start: head.size(),
         };
+        // What readers refuse would stand at the chain's next key for ever.
+        header.check()?;
         let line = signed::sign(&mut header, &*self.signer)?;
-        let object = segment::encode(&line, &bodies, ZSTD_LEVEL)?;
+        let object = segment::encode(&line, &bodies, ZSTD_LEVEL).map_err(SegmentError::from)?;
         record_leaves.insert(0, leaf_hash(&line));
         Ok((object.into(), record_leaves))
     }
@@ -423,6 +452,7 @@ impl Sealer {
         &mut self,
         fresh: &[&Pending],
         start: u64,
+        now_millis: u64,
         outcomes: &mut [Option<Outcome>],
         parts: &[Pending],
     ) {
@@ -435,8 +465,9 @@ impl Sealer {
             }
         }
         if let Some(warm) = &mut self.warm {
-            warm.seen
-                .add_segment(start, fresh.iter().map(|part| &part.delivery));
+            let at = i64::try_from(now_millis).unwrap_or(i64::MAX);
+            let deliveries = fresh.iter().map(|part| &part.delivery);
+            warm.seen.add_segment(start, at, deliveries);
         }
     }
 
@@ -562,9 +593,6 @@ impl Sealer {
         }
     }
 }
-
-/// A segment's parts have at most this many bytes together: room for a header.
-pub(crate) const MAX_BATCH_BYTES: usize = MAX_CONTENT_BYTES - (8 << 20);
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use countersign_core::index::Index;
 use countersign_core::names;
 use countersign_core::segment::{self, Delivery, Header};
+use countersign_core::time;
 use countersign_store::GetError;
 
 use crate::chain::Chain;
@@ -23,11 +24,19 @@ pub(super) struct Seen {
     parts: HashSet<(String, u32, u32)>,
     segments: BTreeSet<u64>,
     indexes: BTreeSet<u64>,
+    /// The latest `sealed_at` among them, in milliseconds since 1970.
+    latest_millis: i64,
 }
 
 impl Seen {
     pub(super) fn contains(&self, delivery: &Delivery) -> bool {
         self.parts.contains(&key(delivery))
+    }
+
+    /// The latest time at which one of them was sealed, in milliseconds since
+    /// 1970; 0 if nothing is known.
+    pub(super) fn latest_millis(&self) -> i64 {
+        self.latest_millis
     }
 
     /// Adds a part; false if it is there.
@@ -39,9 +48,11 @@ impl Seen {
     pub(super) fn add_segment<'a>(
         &mut self,
         start: u64,
+        sealed_at_millis: i64,
         deliveries: impl IntoIterator<Item = &'a Delivery>,
     ) {
         self.segments.insert(start);
+        self.latest_millis = self.latest_millis.max(sealed_at_millis);
         self.parts.extend(deliveries.into_iter().map(key));
     }
 
@@ -69,6 +80,10 @@ impl Seen {
                     Ok(index) => {
                         let deliveries = index.lines.iter().flat_map(|line| &line.deliveries);
                         self.parts.extend(deliveries.map(key));
+                        let times = index.lines.iter().map(|line| &line.sealed_at);
+                        let times = times.filter_map(|at| time::parse(at));
+                        let latest = times.map(|at| at.unix_millis()).max();
+                        self.latest_millis = self.latest_millis.max(latest.unwrap_or(0));
                     }
                     Err(error) => tracing::warn!(object = name, %error, "passed over"),
                 }
@@ -82,7 +97,7 @@ impl Seen {
             let name = names::segment(*start);
             match self.header(chain, &name).await? {
                 Some(header) if header.start == *start => {
-                    self.add_segment(*start, &header.deliveries);
+                    self.add_segment(*start, header.sealed_at_millis(), &header.deliveries);
                 }
                 _ => {
                     self.segments.insert(*start);

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use countersign_core::merkle::Frontier;
 use countersign_core::segment::Segment;
 use countersign_store::HeadStore;
@@ -6,12 +8,12 @@ use countersign_store::fault::Fault;
 use super::*;
 use crate::testing::{World, part};
 
-/// The chain's texts in order, read from its segments alone; panics unless they
-/// are one contiguous signed history that the head follows.
-async fn texts(world: &World, name: &str) -> Vec<String> {
+/// The chain's record lines by leaf index, read from its segments alone; panics
+/// unless they are one contiguous signed history that the head follows.
+pub(super) async fn records(world: &World, name: &str) -> BTreeMap<u64, String> {
     let chain = world.chain(name);
     let mut frontier = Frontier::new();
-    let mut texts = Vec::new();
+    let mut records = BTreeMap::new();
     for (key, object) in world.objects(name).await {
         if !key.starts_with("segments/") {
             continue;
@@ -22,9 +24,8 @@ async fn texts(world: &World, name: &str) -> Vec<String> {
         segment
             .lines()
             .for_each(|line| frontier.push(leaf_hash(line)));
-        for line in segment::lines(segment.body()) {
-            let line = String::from_utf8(line.to_vec()).unwrap();
-            texts.push(line.split('"').nth(7).unwrap().to_owned());
+        for (index, line) in (segment.header.start + 1..).zip(segment::lines(segment.body())) {
+            records.insert(index, String::from_utf8(line.to_vec()).unwrap());
         }
     }
     let head = load_head(&*world.heads[name], chain.origin())
@@ -36,7 +37,13 @@ async fn texts(world: &World, name: &str) -> Vec<String> {
         (head.size(), head.root()),
         (frontier.size(), frontier.root())
     );
-    texts
+    records
+}
+
+/// The chain's texts in order.
+async fn texts(world: &World, name: &str) -> Vec<String> {
+    let text = |line: String| line.split('"').nth(7).unwrap().to_owned();
+    records(world, name).await.into_values().map(text).collect()
 }
 
 #[tokio::test]
@@ -184,6 +191,22 @@ async fn an_orphan_is_adopted_and_two_are_an_alarm() {
     let error = world.sealer("aws").seal(&[part(&["c"])]).await.unwrap_err();
     assert!(matches!(error, SealError::Alarm { .. }), "{error}");
     assert!(error.to_string().contains("run verify"));
+}
+
+#[tokio::test]
+async fn what_readers_would_refuse_is_not_written() {
+    let world = World::new(&["aws"]).await;
+    world.seal("aws", &["a"]).await;
+    let mut odd = part(&["odd"]);
+    odd.delivery.id = "not hex".into();
+    let mut short = part(&["short"]);
+    short.delivery.part = (2, 1);
+    for part in [odd, short] {
+        let error = world.sealer("aws").seal(&[part]).await.unwrap_err();
+        assert!(matches!(error, SealError::Segment(_)), "{error}");
+    }
+    world.seal("aws", &["b"]).await;
+    assert_eq!(texts(&world, "aws").await, ["a", "b"]);
 }
 
 #[tokio::test]

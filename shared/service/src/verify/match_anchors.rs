@@ -11,11 +11,12 @@ use super::checks::{Check, Checks, Detail};
 use super::codes::{self, Code};
 use super::history::{History, RootAt};
 use super::names::Names;
-use super::posture::{TOLERANCE_MILLIS, millis};
+use super::posture::millis;
 use super::published::and_more;
 use super::read::RecordedAnchor;
 use super::report::{AnchorReport, Status};
 use crate::chain::{Chain, Deployment};
+use crate::clock::TOLERANCE_MILLIS;
 use crate::publish::ANCHOR_TAIL_MILLIS;
 
 /// An anchor of a chain is rewritten at least this often.

@@ -9,9 +9,7 @@ use super::checks::{Check, Checks, Detail};
 use super::codes;
 use super::history::History;
 use crate::chain::Chain;
-
-/// Clocks may differ by this much.
-pub(super) const TOLERANCE_MILLIS: i64 = 300_000;
+use crate::clock::TOLERANCE_MILLIS;
 
 /// One version per key, and each retained for long enough.
 pub(super) async fn versions(

@@ -20,8 +20,11 @@ use super::failure::{Failure, certainly_not_done};
 /// Where files are written before they get their name.
 const TEMP_FOLDER: &str = ".tmp";
 
-/// A temporary file this much older than a new one belongs to a writer that died.
-const STALE_AFTER: Duration = Duration::from_secs(3600);
+/// A temporary file this much older than a new one, and not locked, belongs to a
+/// writer that died. The age covers the instant before its writer has the lock; a
+/// writer that was stopped right there tries again. Longer, and one that dies over
+/// and over would fill the disk.
+const STALE_AFTER: Duration = Duration::from_secs(60);
 
 /// Why a store's folder could not be made.
 #[derive(Debug, Error)]

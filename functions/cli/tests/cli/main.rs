@@ -4,6 +4,8 @@
 // Clippy takes only functions marked as tests for tests.
 #![allow(clippy::unwrap_used)]
 
+mod survive;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -53,7 +55,17 @@ struct Clouds(TempDir);
 
 impl Clouds {
     fn new() -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::begun(TempDir::new().unwrap())
+    }
+
+    fn begun(folder: TempDir) -> Self {
+        let clouds = Self::settings(folder);
+        clouds.expect(0, &["init"]);
+        clouds
+    }
+
+    /// Settings alone, without keys and chains.
+    fn settings(folder: TempDir) -> Self {
         let mut text = "domain = \"audit.example.org\"\n".to_owned();
         for cloud in CLOUDS {
             text += &format!(
@@ -62,9 +74,7 @@ impl Clouds {
             );
         }
         fs::write(folder.path().join("countersign.toml"), text).unwrap();
-        let clouds = Self(folder);
-        clouds.expect(0, &["init"]);
-        clouds
+        Self(folder)
     }
 
     fn path(&self, name: &str) -> PathBuf {
