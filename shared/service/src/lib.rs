@@ -23,4 +23,6 @@ pub mod verify;
 pub mod witness;
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod testing;
