@@ -243,8 +243,14 @@ async fn published(world: &World, chain: &Chain, history: &History) -> Result<()
     Ok(())
 }
 
-/// The acknowledged deliveries of a chain that anchors of other clouds cover now.
-pub(super) async fn anchored(world: &World, ledger: &Ledger, chain: &Chain) -> Vec<String> {
+/// The acknowledged deliveries of a chain, from a size on, that anchors of other
+/// clouds cover now.
+pub(super) async fn anchored(
+    world: &World,
+    ledger: &Ledger,
+    chain: &Chain,
+    from: u64,
+) -> Vec<String> {
     let mut anchored = 0;
     for witness in world.deployment.witnesses_of(chain) {
         let prefix = names::anchors(chain.origin());
@@ -260,7 +266,7 @@ pub(super) async fn anchored(world: &World, ledger: &Ledger, chain: &Chain) -> V
     let of_chain = |of: &String| *of == chain.settings.name;
     let acknowledged = state.acknowledged.iter();
     acknowledged
-        .filter(|((of, _), at)| of_chain(of) && at.is_some_and(|at| at < anchored))
+        .filter(|((of, _), at)| of_chain(of) && at.is_some_and(|at| (from..anchored).contains(&at)))
         .map(|((_, id), _)| id.clone())
         .collect()
 }

@@ -46,7 +46,7 @@ pub(super) struct Attack {
 pub(super) struct Attacker {
     pub(super) attack: Attack,
     copy_at: u64,
-    restore_at: u64,
+    waits: u64,
     copied: Option<Copied>,
     /// Acknowledged and anchored when the stores were put back.
     anchored: Vec<String>,
@@ -60,7 +60,6 @@ struct Copied {
 impl Attacker {
     pub(super) fn new(random: &mut Random, clouds: &[&str]) -> Self {
         let scopes = [Scope::Head, Scope::Segments, Scope::Chain, Scope::Cloud];
-        let copy_at = random.between(20, 600);
         Self {
             attack: Attack {
                 cloud: (*random.pick(clouds)).to_owned(),
@@ -69,28 +68,38 @@ impl Attacker {
                 done: false,
                 bit: false,
             },
-            copy_at,
-            restore_at: copy_at + random.between(1, 1500),
+            copy_at: random.between(20, 300),
+            waits: random.between(0, 500),
             copied: None,
             anchored: Vec::new(),
         }
     }
 
-    /// Does what is due at this step.
+    /// Does what is due at this step: puts the stores back some while after
+    /// something was anchored that was not there when they were copied.
     pub(super) async fn act(&mut self, world: &World, scheduler: &Scheduler, ledger: &Ledger) {
         let steps = scheduler.steps();
-        if self.copied.is_none() && steps >= self.copy_at {
-            self.copied = Some(self.copy(world).await);
-            scheduler.note(&format!(
-                "copied {} at {}",
-                self.attack.cloud, self.attack.size
-            ));
+        if self.copied.is_none() {
+            if steps >= self.copy_at {
+                self.copied = Some(self.copy(world).await);
+                scheduler.note(&format!(
+                    "copied {} at {}",
+                    self.attack.cloud, self.attack.size
+                ));
+            }
+            return;
         }
-        if !self.attack.done && steps >= self.restore_at {
-            let chain = world.chain(&self.attack.cloud);
-            self.anchored = anchored(world, ledger, chain).await;
-            self.restore(world).await;
-            scheduler.note(&format!("put back {:?}", self.attack));
+        if self.attack.done || !steps.is_multiple_of(20) {
+            return;
+        }
+        let chain = world.chain(&self.attack.cloud);
+        self.anchored = anchored(world, ledger, chain, 0).await;
+        let since = anchored(world, ledger, chain, self.attack.size).await;
+        if !since.is_empty() {
+            self.waits = self.waits.saturating_sub(20);
+            if self.waits == 0 {
+                self.restore(world, scheduler).await;
+            }
         }
     }
 
@@ -116,8 +125,9 @@ impl Attacker {
         }
     }
 
-    async fn restore(&mut self, world: &World) {
+    async fn restore(&mut self, world: &World, scheduler: &Scheduler) {
         self.attack.done = true;
+        scheduler.note(&format!("puts back {:?}", self.attack));
         let Some(copied) = &self.copied else { return };
         let Attack { cloud, scope, .. } = &self.attack;
         let (sealed, heads) = (world.sealed[cloud].inner(), world.heads[cloud].inner());
@@ -153,6 +163,9 @@ impl Attacker {
         world: &World,
         scheduler: &Scheduler,
     ) -> Result<(), String> {
+        if !self.attack.done {
+            self.restore(world, scheduler).await;
+        }
         let clock = scheduler.clock(0);
         let mut contradictions = 0;
         for minutes in [10, 65] {
