@@ -23,6 +23,7 @@
 
 mod actors;
 mod audit;
+mod fault_tables;
 mod hostile;
 mod scheduler;
 mod stores;
