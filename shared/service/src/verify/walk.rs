@@ -99,6 +99,9 @@ impl Walker<'_> {
         }
         // What the indexes know beyond the last segment was removed.
         while let Some(line) = self.index_line(self.history.end).await {
+            if entries.last().is_some_and(|(last, _)| *last >= line.start) {
+                break; // it stands and could not be used, which was told
+            }
             self.missing(&line).await;
         }
     }
