@@ -29,8 +29,8 @@ mod scheduler;
 mod stores;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -52,6 +52,9 @@ const SEEDS: u64 = 2000;
 
 /// Steps with faults, at most.
 const ROUGH_STEPS: u64 = 4000;
+
+/// Seeds that fail before a campaign stops.
+const MOST_FAILED: usize = 5;
 
 /// The duplicate window: every redelivery of a run falls into it.
 const WINDOW: usize = 100;
@@ -301,44 +304,55 @@ struct Campaign {
     attacks: AtomicU64,
 }
 
-/// Runs seeds on all cores; panics at the first that does not hold.
+impl Campaign {
+    fn count(&self, run: &Run) {
+        let bit = run.attack.as_ref().is_some_and(|attack| attack.bit);
+        for (counter, by) in [
+            (&self.seeds, 1),
+            (&self.steps, run.summary.steps),
+            (&self.faults, run.summary.faults),
+            (&self.kills, run.summary.kills),
+            (&self.acknowledged, run.acknowledged as u64),
+            (&self.attacks, u64::from(bit)),
+        ] {
+            counter.fetch_add(by, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Runs seeds on all cores; panics if there are some that do not hold.
 fn campaign(family: Family, seeds: std::ops::Range<u64>) -> Campaign {
     let campaign = Campaign::default();
-    let (next, stop) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
+    let next = AtomicU64::new(seeds.start);
+    let failed: Mutex<BTreeMap<u64, Run>> = Mutex::default();
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let failed = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let work = || {
-            while !stop.load(Ordering::Relaxed) {
+            while failed.lock().unwrap().len() < MOST_FAILED {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= seeds.end {
                     break;
                 }
                 let run = run(family, seed);
-                campaign.seeds.fetch_add(1, Ordering::Relaxed);
-                let add = |to: &AtomicU64, n: u64| to.fetch_add(n, Ordering::Relaxed);
-                add(&campaign.steps, run.summary.steps);
-                add(&campaign.faults, run.summary.faults);
-                add(&campaign.kills, run.summary.kills);
-                add(&campaign.acknowledged, run.acknowledged as u64);
-                add(
-                    &campaign.attacks,
-                    u64::from(run.attack.as_ref().is_some_and(|attack| attack.bit)),
-                );
+                campaign.count(&run);
                 if run.violation.is_some() {
-                    stop.store(true, Ordering::Relaxed);
-                    return Some((seed, run));
+                    failed.lock().unwrap().insert(seed, run);
                 }
             }
-            None
         };
-        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        let results = threads.into_iter().map(|thread| thread.join().unwrap());
-        results.collect::<Vec<_>>().into_iter().flatten().next()
+        for _ in 0..cores {
+            scope.spawn(work);
+        }
     });
-    if let Some((seed, run)) = failed {
-        panic!("{}", describe(family, seed, &run));
-    }
     println!("{family:?}: {campaign:?}");
+    let failed = failed.into_inner().unwrap();
+    if let Some((seed, run)) = failed.first_key_value() {
+        let all: Vec<_> = failed.keys().collect();
+        panic!(
+            "{}\nseeds that failed: {all:?}",
+            describe(family, *seed, run)
+        );
+    }
     campaign
 }
 
