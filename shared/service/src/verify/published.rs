@@ -245,7 +245,7 @@ fn one_index(
         let detail = detail().expected(size).found(found);
         checks.find(&codes::INDEX_MISPLACED, detail);
     }
-    if found > history.end {
+    if found > history.end && !history.open_end {
         let expected = format!("at most {}", history.end);
         let detail = detail().expected(expected).found(found);
         checks.find(&codes::INDEX_BEYOND, detail);
