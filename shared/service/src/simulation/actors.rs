@@ -52,7 +52,7 @@ impl Actor {
         role: Role,
         world: &World,
         (scheduler, ledger): (&Scheduler, &Arc<Ledger>),
-        mut random: Random,
+        random: Random,
         (skew_millis, broken): (i64, Option<Broken>),
     ) -> Self {
         let name = match &role {
@@ -71,10 +71,6 @@ impl Actor {
         if let Role::Anchor { clouds, .. } = &role {
             signers.retain(|name, _| clouds.iter().any(|cloud| name.ends_with(cloud)));
         }
-        let skew_millis = match skew_millis {
-            0 => 0,
-            most => random.below(2 * most as u64 + 1) as i64 - most,
-        };
         Self {
             number,
             role,
@@ -109,8 +105,12 @@ impl Actor {
         })
     }
 
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.scheduler.clock(self.skew_millis)
+    /// A clock that is wrong by something else each time: it was set, or this is
+    /// another machine.
+    fn clock(&mut self) -> Arc<dyn Clock> {
+        let most = self.skew_millis;
+        let skew = self.random.between(0, 2 * most.unsigned_abs());
+        self.scheduler.clock(skew as i64 - most)
     }
 
     /// Does nothing for a while: mostly short, since all is over otherwise.
@@ -120,13 +120,14 @@ impl Actor {
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }
 
-    fn sealer(&self, chain: &str) -> Result<Sealer, SealError> {
+    fn sealer(&mut self, chain: &str) -> Result<Sealer, SealError> {
+        let clock = self.clock();
         let of_name = |known: &&crate::chain::Chain| known.settings.name == chain;
         let chain = self.deployment.chains.iter().find(of_name);
         let chain = chain.expect("a chain of the world").clone();
         let signer = self.signers[chain.origin()].clone();
         let window = self.deployment.settings.duplicate_window;
-        Sealer::open(chain, signer, self.clock(), window)
+        Sealer::open(chain, signer, clock, window)
     }
 
     async fn write(&mut self, chain: &str, hand: &[Pending]) {
@@ -185,7 +186,8 @@ impl Actor {
 
     async fn anchor(&mut self) {
         let faults = self.scheduler.faults_of(self.number);
-        let report = anchor_with(&self.deployment, &self.signers, self.clock()).await;
+        let clock = self.clock();
+        let report = anchor_with(&self.deployment, &self.signers, clock).await;
         let faulty = self.scheduler.faults_of(self.number) > faults;
         for (origin, published) in &report.published {
             if let Some(published) = published {
@@ -209,16 +211,17 @@ impl Actor {
         let faults = self.scheduler.faults_of(self.number);
         let mut deployment = self.deployment.clone();
         // How old anchors may be depends on when anybody ran; that is asked at
-        // the end. So does whether anything was sealed yet.
+        // the end.
         deployment.settings.anchor_grace = Duration::from_hours(24 * 300);
         for chain in &mut deployment.chains {
-            chain.settings.allow_empty = true;
+            chain.settings.allow_empty = !self.ledger.holds_records(&chain.settings.name);
         }
         let options = Options {
             concurrency: self.random.between(1, 4) as usize,
             ..Options::default()
         };
-        let report = verify::verify(&deployment, &options, &*self.clock(), &()).await;
+        let clock = self.clock();
+        let report = verify::verify(&deployment, &options, &*clock, &()).await;
         let faulty = self.scheduler.faults_of(self.number) > faults;
         match report {
             Ok(report) => {

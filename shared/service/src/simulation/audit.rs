@@ -54,6 +54,12 @@ impl Ledger {
         self.state().acknowledged.contains_key(&entry)
     }
 
+    /// Whether something was acknowledged of a chain, so that it is not empty.
+    pub(super) fn holds_records(&self, chain: &str) -> bool {
+        let state = self.state();
+        state.acknowledged.keys().any(|(of, _)| of == chain)
+    }
+
     pub(super) fn acknowledged(&self) -> usize {
         self.state().acknowledged.len()
     }

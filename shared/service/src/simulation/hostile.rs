@@ -41,6 +41,8 @@ pub(super) struct Attack {
     done: bool,
     /// Acknowledged records that other clouds anchored are gone.
     pub(super) bit: bool,
+    /// A witness found that the chain contradicts what it saw.
+    pub(super) alarmed: bool,
 }
 
 pub(super) struct Attacker {
@@ -67,6 +69,7 @@ impl Attacker {
                 size: 0,
                 done: false,
                 bit: false,
+                alarmed: false,
             },
             copy_at: random.between(20, 300),
             waits: random.between(0, 500),
@@ -187,6 +190,7 @@ impl Attacker {
         let mut gone = self.anchored.clone();
         gone.retain(|id| !standing.contains(id));
         self.attack.bit = !gone.is_empty();
+        self.attack.alarmed = contradictions > 0;
         scheduler.note(&format!(
             "{} of {} anchored deliveries gone, {contradictions} contradictions",
             gone.len(),

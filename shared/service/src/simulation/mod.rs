@@ -302,11 +302,14 @@ struct Campaign {
     acknowledged: AtomicU64,
     /// Attacks that took anchored records away, and were found out.
     attacks: AtomicU64,
+    /// Attacks that made a witness raise an alarm.
+    alarms: AtomicU64,
 }
 
 impl Campaign {
     fn count(&self, run: &Run) {
-        let bit = run.attack.as_ref().is_some_and(|attack| attack.bit);
+        let attack = run.attack.as_ref();
+        let (bit, alarmed) = attack.map_or((false, false), |attack| (attack.bit, attack.alarmed));
         for (counter, by) in [
             (&self.seeds, 1),
             (&self.steps, run.summary.steps),
@@ -314,6 +317,7 @@ impl Campaign {
             (&self.kills, run.summary.kills),
             (&self.acknowledged, run.acknowledged as u64),
             (&self.attacks, u64::from(bit)),
+            (&self.alarms, u64::from(alarmed)),
         ] {
             counter.fetch_add(by, Ordering::Relaxed);
         }
@@ -404,6 +408,8 @@ fn what_was_anchored_does_not_go_unnoticed() {
     if let Some(campaign) = seeds(Family::Hostile) {
         let (seeds, attacks) = (campaign.seeds.into_inner(), campaign.attacks.into_inner());
         assert!(attacks > seeds / 50, "{attacks} of {seeds} attacks bit");
+        let alarms = campaign.alarms.into_inner();
+        assert!(alarms > seeds / 50, "{alarms} alarms in {seeds} seeds");
     }
 }
 
