@@ -305,8 +305,7 @@ async fn calls(job: Job) -> Vec<CallKind> {
     });
     stage.act(job).await;
     stage.judge().await;
-    let kinds = kinds.lock().unwrap().clone();
-    kinds
+    kinds.lock().unwrap().clone()
 }
 
 /// Goes through one plan; gives how many calls failed.
