@@ -308,12 +308,21 @@ async fn calls(job: Job) -> Vec<CallKind> {
     kinds.lock().unwrap().clone()
 }
 
+struct ShownIfItPanics(Job, Plan);
+
+impl Drop for ShownIfItPanics {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{:?} {:?}", self.0, self.1);
+        }
+    }
+}
+
 /// Goes through one plan; gives how many calls failed.
 async fn case(job: Job, plan: Plan) -> u64 {
     let mut stage = Stage::new(job).await;
     let fired = stage.arm(plan);
-    // Shown if something panics.
-    print!("\r{job:?} {plan:?}");
+    let _shown = ShownIfItPanics(job, plan);
     stage.act(job).await;
     stage.judge().await;
     fired.load(Ordering::Relaxed)
@@ -359,7 +368,7 @@ async fn table(job: Job, pairs: bool) {
         }
     }
     println!(
-        "\r{job:?}: {} calls, {cases} cases, {twice} of them with two failures",
+        "{job:?}: {} calls, {cases} cases, {twice} of them with two failures",
         kinds.len()
     );
     assert!(

@@ -1,5 +1,5 @@
 //! Who goes on next: every store call of every actor waits here until a seeded
-//! generator lets it through, late, twice delayed, failed, or never.
+//! generator lets it through, at once or late, or fails it, or kills its caller.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
