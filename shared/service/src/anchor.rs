@@ -13,7 +13,7 @@ use crate::keys::{self, KeyOpenError};
 use crate::outside::{OutsideResult, feed_all};
 use crate::publish::{PublishError, Published, publish};
 use crate::seal::{Pending, SealError, Sealer};
-use crate::witness::{WitnessError, Witnessing, recorded, witness_with_retries};
+use crate::witness::{MAX_LOST_SWAPS, WitnessError, Witnessing, recorded, witness_with_retries};
 
 /// What one run did.
 #[derive(Debug, Default)]
@@ -176,55 +176,83 @@ struct WitnessRun<'a> {
 }
 
 impl WitnessRun<'_> {
-    /// Witnesses every chain of another cloud, then seals the anchors' records
-    /// together.
+    /// Witnesses every chain of another cloud, and seals the anchors' records
+    /// together. Those that an earlier run left come first.
     async fn all(&self, sealer: Option<&mut Sealer>, report: &mut AnchorReport) {
-        let mut records: Vec<Pending> = Vec::new();
-        let mut noted = Vec::new();
-        let name = &self.witness.settings.key_name;
         let Some(sealer) = sealer else {
             return; // its chain's key is not at hand: the anchors would lack records
         };
-        for chain in &self.deployment.chains {
-            if !self.witness.witnesses(chain) {
-                continue;
+        let others = self.deployment.chains.iter();
+        let mut chains: Vec<&Chain> = others
+            .filter(|chain| self.witness.witnesses(chain))
+            .collect();
+        for _ in 0..=MAX_LOST_SWAPS {
+            chains = self.once(&chains, sealer, report).await;
+            if chains.is_empty() {
+                return;
             }
-            let origin = chain.origin();
-            // An anchor is kept as long as the chain that holds its record.
-            let retention = sealer.chain().retention(self.clock.unix_millis());
-            let now = self.clock.unix_seconds();
-            match witness_with_retries(self.witness, self.signer, chain, retention, now).await {
+        }
+        let witness = &self.witness.settings.key_name;
+        for chain in chains {
+            let error = WitnessError::Overtaken {
+                witness: witness.clone(),
+            };
+            report.errors.push((self.about(chain), error.into()));
+        }
+    }
+
+    /// Witnesses these chains and seals the records; gives those that are to be
+    /// witnessed again because a record had to come first.
+    async fn once<'c>(
+        &self,
+        chains: &[&'c Chain],
+        sealer: &mut Sealer,
+        report: &mut AnchorReport,
+    ) -> Vec<&'c Chain> {
+        let mut records: Vec<Pending> = Vec::new();
+        let (mut noted, mut again) = (Vec::new(), Vec::new());
+        let name = &self.witness.settings.key_name;
+        for chain in chains {
+            let own = sealer.chain();
+            match witness_with_retries(self.witness, self.signer, chain, own, self.clock).await {
                 Ok(done) => {
                     let newest = done
                         .records
                         .last()
                         .map(|record| record.delivery.from.clone());
-                    noted.extend(newest.map(|newest| (chain, newest)));
+                    noted.extend(newest.map(|newest| (*chain, newest)));
                     records.extend(done.records);
-                    report
-                        .witnessed
-                        .push((name.clone(), origin.to_owned(), done.witnessing));
+                    match done.witnessing {
+                        Some(witnessing) => report.witnessed.push((
+                            name.clone(),
+                            chain.origin().to_owned(),
+                            witnessing,
+                        )),
+                        None => again.push(*chain),
+                    }
                 }
-                Err(error) => report
-                    .errors
-                    .push((format!("{name} on {origin}"), error.into())),
+                Err(error) => report.errors.push((self.about(chain), error.into())),
             }
         }
         if records.is_empty() {
-            return;
+            return again;
         }
         if let Err(error) = sealer.seal(&records).await {
-            return report
-                .errors
-                .push((sealer.chain().origin().to_owned(), error.into()));
+            let origin = sealer.chain().origin().to_owned();
+            report.errors.push((origin, error.into()));
+            return Vec::new();
         }
         for (chain, newest) in noted {
             if let Err(error) = recorded(self.witness, chain, &newest).await {
-                report
-                    .errors
-                    .push((format!("{name} on {}", chain.origin()), error.into()));
+                report.errors.push((self.about(chain), error.into()));
+                again.retain(|other| other.origin() != chain.origin());
             }
         }
+        again
+    }
+
+    fn about(&self, chain: &Chain) -> String {
+        format!("{} on {}", self.witness.settings.key_name, chain.origin())
     }
 }
 

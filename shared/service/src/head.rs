@@ -194,6 +194,18 @@ pub struct WitnessState {
     pub witnessed: Witnessed,
     /// The newest anchor whose record is known to be sealed: its object name.
     pub recorded: Option<String>,
+    /// The newest anchor that was or is to be written, of `witnessed`: its object
+    /// name. It is announced here first, so that any run can finish what another
+    /// one began.
+    pub announced: Option<String>,
+}
+
+impl WitnessState {
+    /// The announced anchor, unless its record is known to be sealed.
+    pub fn unfinished(&self) -> Option<&str> {
+        let announced = self.announced.as_deref();
+        announced.filter(|name| self.recorded.as_deref() < Some(name))
+    }
 }
 
 impl Default for WitnessState {
@@ -204,6 +216,7 @@ impl Default for WitnessState {
                 root: Hash::EMPTY_ROOT,
             },
             recorded: None,
+            announced: None,
         }
     }
 }
@@ -211,6 +224,8 @@ impl Default for WitnessState {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WitnessDocument {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    announced: Option<String>,
     countersign: String,
     origin: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -268,6 +283,7 @@ pub async fn load_witness(
                 root: document.root,
             },
             recorded: document.recorded,
+            announced: document.announced,
         },
         version: Some(stored.version),
     })
@@ -285,6 +301,7 @@ pub async fn swap_witness(
     state: &WitnessState,
 ) -> Result<Version, SwapError> {
     let document = WitnessDocument {
+        announced: state.announced.clone(),
         countersign: WITNESS_TYPE.into(),
         origin: origin.into(),
         recorded: state.recorded.clone(),

@@ -27,4 +27,6 @@ pub mod witness;
 pub use printable::printable;
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod testing;

@@ -81,10 +81,14 @@ pub enum PublishError {
 pub async fn publish(sealer: &mut Sealer) -> Result<Option<Published>, PublishError> {
     let mut published: Option<Published> = None;
     loop {
-        let head = sealer.load_and_adopt().await?.clone();
+        let mut head = sealer.load_and_adopt().await?.clone();
         let chain = sealer.chain().clone();
         let newest = newest_checkpoint(&*chain.sealed, head.published).await?;
         let from = newest.unwrap_or(0);
+        if from > head.size() {
+            // Others may have sealed and published since the head was loaded.
+            head = sealer.load_and_adopt().await?.clone();
+        }
         if from > head.size() {
             return Err(alarm(
                 &chain,

@@ -2,7 +2,9 @@
 //! it continues what this witness saw before.
 //!
 //! The state is swapped before a cosignature leaves the process, and it never
-//! falls below what stands in the witness's own sealed store.
+//! falls below what stands in the witness's own sealed store. It names the anchor
+//! that comes next, down to its second: whichever run goes on writes the same
+//! bytes, and no other anchor is announced before that one has its record.
 
 use bytes::Bytes;
 use countersign_core::anchor::{Anchor, AnchorError};
@@ -19,6 +21,7 @@ use countersign_store::{GetError, ListError, ObjectPages, Retention, SwapError};
 use serde::Serialize;
 
 use crate::chain::{Chain, Witness};
+use crate::clock::Clock;
 use crate::head::{Loaded, StateError, WitnessState, load_witness, swap_witness};
 use crate::objects::{MAX_SMALL_BYTES, WriteError, newest_checkpoint, put_same};
 use crate::seal::Pending;
@@ -27,7 +30,7 @@ use crate::seal::Pending;
 pub const ANCHOR_SECONDS: u64 = 3600;
 
 /// Other runs of the same witness may swap in between so often.
-const MAX_LOST_SWAPS: u32 = 8;
+pub(crate) const MAX_LOST_SWAPS: u32 = 8;
 
 /// What a witness did about a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +66,9 @@ pub enum Witnessing {
 /// What a witness did, and which anchors are to be sealed as records.
 #[derive(Debug, Clone)]
 pub struct Done {
-    /// What it did.
-    pub witnessing: Witnessing,
+    /// What it did; none where the records come first: seal them, take note of it
+    /// with [`recorded`], and witness again.
+    pub witnessing: Option<Witnessing>,
     /// Anchors whose records are still to be sealed, oldest first.
     pub records: Vec<Pending>,
 }
@@ -104,9 +108,16 @@ pub enum WitnessError {
         /// The anchor.
         anchor: String,
     },
+    /// Other runs announced anchors as fast as this one sealed their records.
+    #[error("other runs of {witness} were faster, time and again: the next run goes on")]
+    Overtaken {
+        /// The witness.
+        witness: String,
+    },
 }
 
-/// Witnesses a chain once.
+/// Witnesses a chain once. `records` is the chain that holds the anchors' records,
+/// and by which they are retained.
 ///
 /// # Errors
 /// When something cannot be read or written; nothing is cosigned then that the
@@ -115,91 +126,105 @@ pub async fn witness(
     witness: &Witness,
     signer: &dyn Signer,
     chain: &Chain,
-    retention: Retention,
-    now_seconds: u64,
+    records: &Chain,
+    clock: &dyn Clock,
 ) -> Result<Done, WitnessError> {
     let own = own_anchors(witness, chain).await?;
-    let records = own.unrecorded.iter().map(pending).collect();
+    // An anchor is kept as long as the chain that holds its record.
+    let retention = || records.retention(clock.unix_millis());
+    let mut records: Vec<_> = own.unrecorded.iter().map(pending).collect();
+    records.extend(finish(witness, signer, chain, &own, retention()).await?);
     let known = own.known;
-    let witnessing = look(witness, chain, &known).await?;
-    let (bytes, checkpoint, accept) = match witnessing {
+    let done = |witnessing, records| Done {
+        witnessing: Some(witnessing),
+        records,
+    };
+    let (bytes, checkpoint, accept) = match look(witness, chain, &known).await? {
         Looked::Seen(bytes, checkpoint, accept) => (bytes, checkpoint, accept),
-        Looked::Nothing => {
-            return Ok(Done {
-                witnessing: Witnessing::NotPublished,
-                records,
-            });
-        }
-        Looked::Suspect(problem) => {
-            let witnessing = Witnessing::Suspect { problem };
-            return Ok(Done {
-                witnessing,
-                records,
-            });
-        }
+        Looked::Nothing => return Ok(done(Witnessing::NotPublished, records)),
+        Looked::Suspect(problem) => return Ok(done(Witnessing::Suspect { problem }, records)),
         Looked::Contradiction(refusal) => {
-            let evidence = keep_evidence(
-                witness,
-                chain,
-                &known,
-                own.newest.as_ref(),
-                &refusal,
-                retention,
-            )
-            .await?;
+            let newest = own.newest.as_ref();
+            let evidence =
+                keep_evidence(witness, chain, &known, newest, &refusal, retention()).await?;
             let problem = refusal.problem;
             let witnessing = Witnessing::Contradiction { problem, evidence };
-            return Ok(Done {
-                witnessing,
-                records,
-            });
+            return Ok(done(witnessing, records));
         }
     };
+    // After all that it vouches for was read, however long that took.
+    let seconds = clock.unix_seconds();
     let size = checkpoint.size;
     let young = |anchor: &Anchor| {
-        anchor.checkpoint.size == size
-            && now_seconds < anchor.seconds.saturating_add(ANCHOR_SECONDS)
+        anchor.checkpoint.size == size && seconds < anchor.seconds.saturating_add(ANCHOR_SECONDS)
     };
     if accept == Accept::Same && own.newest.as_ref().is_some_and(young) {
+        return Ok(done(Witnessing::Current { size }, records));
+    }
+    if !records.is_empty() {
         return Ok(Done {
-            witnessing: Witnessing::Current { size },
+            witnessing: None,
             records,
         });
     }
     // The state first: whatever happens next, no other head of this size or below
     // will be cosigned.
+    let name = names::anchor_of(chain.origin(), size, seconds);
     let state = WitnessState {
         witnessed: Witnessed {
             size,
             root: checkpoint.root,
         },
         recorded: own.state.value.recorded.clone(),
+        announced: Some(name.clone()),
     };
-    if state != own.state.value || own.state.version.is_none() {
-        let version = own.state.version.as_ref();
-        let (name, origin) = (witness.key.name(), chain.origin());
-        swap_witness(&*witness.state, name, origin, version, &state).await?;
+    let version = own.state.version.as_ref();
+    let (witness_name, origin) = (witness.key.name(), chain.origin());
+    swap_witness(&*witness.state, witness_name, origin, version, &state).await?;
+    let line = cosignature::cosign(signer, seconds, &checkpoint.body())?;
+    let anchor = Anchor::new(&bytes, &chain.key, line, seconds)?;
+    let object = anchor.to_bytes().into();
+    put_same(&*witness.sealed, &name, &object, retention()).await?;
+    let records = vec![pending(&anchor)];
+    Ok(done(Witnessing::Cosigned { size, seconds }, records))
+}
+
+/// Writes the anchor that the state announces, where the run that announced it
+/// has not yet: should it do so later, it writes the same. Nothing where the
+/// checkpoint does not hold any more, which the look at the chain tells.
+async fn finish(
+    witness: &Witness,
+    signer: &dyn Signer,
+    chain: &Chain,
+    own: &Own,
+    retention: Retention,
+) -> Result<Option<Pending>, WitnessError> {
+    let Witnessed { size, root } = own.state.value.witnessed;
+    let Some(name) = own.state.value.unfinished() else {
+        return Ok(None);
+    };
+    let Some(Object::Anchor { seconds, .. }) = Object::parse(name) else {
+        return Ok(None);
+    };
+    let stands = |anchor: &Anchor| (anchor.checkpoint.size, anchor.seconds) == (size, seconds);
+    if own.unrecorded.iter().any(stands) || names::anchor_of(chain.origin(), size, seconds) != name
+    {
+        return Ok(None);
     }
-    let line = cosignature::cosign(signer, now_seconds, &checkpoint.body())?;
-    let anchor = Anchor::new(&bytes, &chain.key, line, now_seconds)?;
-    let name = names::anchor_of(chain.origin(), size, now_seconds);
-    put_same(
-        &*witness.sealed,
-        &name,
-        &anchor.to_bytes().into(),
-        retention,
-    )
-    .await?;
-    let mut records: Vec<_> = records;
-    records.push(pending(&anchor));
-    let witnessing = Witnessing::Cosigned {
-        size,
-        seconds: now_seconds,
+    let checkpoint = names::checkpoint(size);
+    let bytes = match chain.sealed.get(&checkpoint, MAX_SMALL_BYTES).await {
+        Err(GetError::NotFound { .. }) => return Ok(None),
+        bytes => bytes?,
     };
-    Ok(Done {
-        witnessing,
-        records,
-    })
+    let checkpoint = match Checkpoint::open(&bytes, &chain.key) {
+        Ok((checkpoint, _)) if (checkpoint.size, checkpoint.root) == (size, root) => checkpoint,
+        _ => return Ok(None),
+    };
+    let line = cosignature::cosign(signer, seconds, &checkpoint.body())?;
+    let anchor = Anchor::new(&bytes, &chain.key, line, seconds)?;
+    let object = anchor.to_bytes().into();
+    put_same(&*witness.sealed, name, &object, retention).await?;
+    Ok(Some(pending(&anchor)))
 }
 
 /// [`witness`], begun anew where another run of this witness was faster.
@@ -210,12 +235,12 @@ pub async fn witness_with_retries(
     of: &Witness,
     signer: &dyn Signer,
     chain: &Chain,
-    retention: Retention,
-    now_seconds: u64,
+    records: &Chain,
+    clock: &dyn Clock,
 ) -> Result<Done, WitnessError> {
     let mut lost = 0;
     loop {
-        match witness(of, signer, chain, retention, now_seconds).await {
+        match witness(of, signer, chain, records, clock).await {
             Err(WitnessError::Swap(SwapError::Lost { .. } | SwapError::Unknown { .. }))
                 if lost < MAX_LOST_SWAPS =>
             {

@@ -6,7 +6,7 @@ use countersign_core::index::Index;
 use countersign_core::merkle::proof::{TileSet, frontier_tiles};
 use countersign_core::names::{self, Object};
 use countersign_core::segment::{self, Segment};
-use countersign_store::fault::Fault;
+use countersign_store::fault::{CallKind, Fault};
 
 use super::*;
 use crate::testing::{World, part};
@@ -235,12 +235,12 @@ async fn a_rollback_is_seen_even_if_the_state_was_lost() {
         .find(|witness| witness.settings.name == "gcp")
         .unwrap();
     let signer = &world.signers[&gcp.settings.key_name];
-    let retention = world.chain("gcp").retention(0);
-    let done = witness_with_retries(gcp, &**signer, world.chain("aws"), retention, 1)
+    let (aws, own) = (world.chain("aws"), world.chain("gcp"));
+    let done = witness_with_retries(gcp, &**signer, aws, own, &*world.clock)
         .await
         .unwrap();
     assert!(
-        matches!(done.witnessing, Witnessing::Contradiction { .. }),
+        matches!(done.witnessing, Some(Witnessing::Contradiction { .. })),
         "{done:?}"
     );
 }
@@ -285,6 +285,34 @@ async fn nothing_is_published_over_what_was_changed() {
     let report = world.anchor().await;
     assert_eq!(report.exit_code(), 1, "{report:?}");
     assert_eq!(checkpoints(&world, "aws").await, [4]);
+}
+
+#[tokio::test]
+async fn no_anchor_is_written_before_the_one_before_has_its_record() {
+    let world = world().await;
+    assert_eq!(world.anchor().await.exit_code(), 0);
+    let lacking = async || {
+        let held = anchors(&world, "gcp", "aws").await.len();
+        let prefix = names::anchors(world.chain("aws").origin());
+        let records = records(&world, "gcp").await.into_iter();
+        held - records.filter(|name| name.starts_with(&prefix)).count()
+    };
+    for text in ["d", "e", "f"] {
+        world.seal("aws", &[text]).await;
+        world.clock.advance(60_000);
+        world.faults.fail_when(|call| {
+            let seals = call.kind == CallKind::Put && call.key.starts_with("segments/");
+            (seals && call.store == "memory:gcp").then_some(Fault::Refused)
+        });
+        assert_eq!(world.anchor().await.exit_code(), 2);
+        world.faults.clear();
+        assert_eq!(lacking().await, 1);
+    }
+    // The next run seals that record first, and then goes on.
+    assert_eq!(world.anchor().await.exit_code(), 0);
+    assert_eq!(lacking().await, 0);
+    let newest = checkpoints(&world, "aws").await.pop();
+    assert_eq!(anchors(&world, "gcp", "aws").await.pop(), newest);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,11 +10,13 @@ use countersign_core::merkle::Hash;
 use countersign_core::merkle::proof::consistency_tiles;
 use countersign_core::names::Object;
 use countersign_core::witness::{Witnessed, decide};
+use countersign_store::fault::{CallKind, Fault};
 
 use super::client::is_https;
 use super::*;
 use crate::config::OutsideWitness;
 use crate::testing::{START_MILLIS, World};
+use crate::verify::{Options, Verdict, verify};
 
 const NAME: &str = "witness.example/outside";
 
@@ -612,4 +614,84 @@ fn only_this_machine_is_asked_without_tls() {
     ] {
         assert!(is_https(url).is_err(), "{url}");
     }
+}
+
+/// A grown chain that is to be fed once more.
+async fn grown() -> (World, StandIn) {
+    let (world, stand_in) = world().await;
+    assert_eq!(world.anchor().await.exit_code(), 0);
+    world.seal("aws", &["e"]).await;
+    world.clock.advance(60_000);
+    (world, stand_in)
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_store_call_of_a_feed_may_fail_twice() {
+    // The calls from the first look at what the outside witness accepted.
+    let (world, _stand_in) = grown().await;
+    let (calls, begin) = (Arc::new(Mutex::new(Vec::new())), world.faults.counts());
+    let seen = calls.clone();
+    world.faults.fail_when(move |call| {
+        let mut seen = seen.lock().unwrap();
+        if !seen.is_empty() || call.key.starts_with("outside-") {
+            seen.push((call.counts.total() - begin.total(), call.kind));
+        }
+        None
+    });
+    assert_eq!(world.anchor().await.exit_code(), 0);
+    let calls = calls.lock().unwrap().clone();
+    let kinds: Vec<_> = calls.iter().map(|(_, kind)| *kind).collect();
+    assert!(kinds.contains(&CallKind::Load) && kinds.contains(&CallKind::Swap));
+    assert!(kinds.contains(&CallKind::Put) && kinds.contains(&CallKind::Get));
+    let mut cases = 0;
+    for (nth, kind) in calls {
+        let ways: &[Fault] = match kind.is_write() {
+            true => &[Fault::Lost, Fault::Done, Fault::Transient, Fault::Refused],
+            false => &[Fault::Transient, Fault::Refused],
+        };
+        for (way, twice) in ways.iter().flat_map(|way| [(*way, false), (*way, true)]) {
+            let (world, _stand_in) = grown().await;
+            let (fired, begin) = (Arc::new(Mutex::new(0)), world.faults.counts());
+            let count = fired.clone();
+            world.faults.fail_when(move |call| {
+                let at = call.counts.total() - begin.total();
+                let fails = at == nth || (twice && at == nth + 1);
+                *count.lock().unwrap() += u32::from(fails);
+                fails.then_some(way)
+            });
+            let report = world.anchor().await;
+            assert_ne!(report.exit_code(), 1, "{way:?} {nth}: {report:?}");
+            assert!(*fired.lock().unwrap() >= 1, "{way:?} {nth}");
+            world.faults.clear();
+            world.clock.advance(60_000);
+            let report = world.anchor().await;
+            assert_eq!(report.exit_code(), 0, "{way:?} {nth}: {report:?}");
+            assert!(matches!(
+                of_aws(&report),
+                OutsideResult::Cosigned { .. } | OutsideResult::Current { .. }
+            ));
+            let newest = report
+                .witnessed
+                .iter()
+                .find_map(|(_, origin, done)| match done {
+                    Witnessing::Cosigned { size, .. } | Witnessing::Current { size }
+                        if origin == AWS =>
+                    {
+                        Some(*size)
+                    }
+                    _ => None,
+                });
+            assert_eq!(kept(&world).await.last().copied(), newest, "{way:?} {nth}");
+            let report = verify(&world.deployment, &Options::default(), &*world.clock, &()).await;
+            let report = report.unwrap();
+            assert_eq!(
+                report.result,
+                Verdict::Verified,
+                "{}",
+                report.to_text(false)
+            );
+            cases += 1;
+        }
+    }
+    assert!(cases >= 30, "{cases}");
 }

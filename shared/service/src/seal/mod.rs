@@ -344,7 +344,9 @@ impl Sealer {
     async fn first_head(&self) -> Result<Loaded<Head>, SealError> {
         let mut pages = ObjectPages::new(&*self.chain.sealed, "segments/");
         if pages.next().await?.is_some() {
-            return Err(SealError::NoHead {
+            // The first writer may have begun the chain since the head was loaded.
+            let begun = load_head(&*self.chain.head, self.chain.origin()).await?;
+            return begun.ok_or_else(|| SealError::NoHead {
                 origin: self.chain.origin().to_owned(),
             });
         }

@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use countersign_core::merkle::Frontier;
 use countersign_core::segment::Segment;
 use countersign_store::HeadStore;
-use countersign_store::fault::Fault;
 
 use super::*;
 use crate::testing::{World, part};
@@ -133,37 +132,6 @@ async fn writers_of_one_chain_lose_nothing_and_repeat_nothing() {
     wanted.extend((0..4).flat_map(|s| (0..20).map(move |n| format!("s{s}-{n}"))));
     wanted.sort();
     assert_eq!(texts, wanted);
-}
-
-#[tokio::test(start_paused = true)]
-async fn any_write_may_be_lost_or_done_and_reported_failed() {
-    for fault in [Fault::Lost, Fault::Done] {
-        for nth in 1..=4 {
-            for twice in [false, true] {
-                let world = World::new(&["aws"]).await;
-                let mut sealer = world.sealer("aws");
-                sealer.seal(&[part(&["a"])]).await.unwrap();
-                world.faults.clear();
-                world.faults.fail_write(nth, fault);
-                if twice {
-                    world.faults.fail_write(nth + 1, fault);
-                }
-                for text in ["b", "c"] {
-                    // A caller that is told of a failure calls again.
-                    while sealer.seal(&[part(&[text])]).await.is_err() {
-                        sealer = world.sealer("aws");
-                    }
-                }
-                world.faults.clear();
-                world.seal("aws", &["d"]).await;
-                assert_eq!(
-                    texts(&world, "aws").await,
-                    ["a", "b", "c", "d"],
-                    "{fault:?} {nth} {twice}"
-                );
-            }
-        }
-    }
 }
 
 #[tokio::test]

@@ -55,6 +55,10 @@ pub(super) fn check(
             Reading::Head(size, root) => sizes.push((*size, *root)),
             // Before the first segment there need be no head.
             Reading::None if history.end == 0 => sizes.push((0, Hash::EMPTY_ROOT)),
+            // The chain was begun while it was read, as far as is known.
+            Reading::None if sizes.is_empty() && !matches!(last, Reading::None) => {
+                sizes.push((0, Hash::EMPTY_ROOT));
+            }
             Reading::None => {
                 checks.checked(Check::Head, 1);
                 if !checks.has_failed(Check::Head) {

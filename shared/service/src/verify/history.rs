@@ -62,6 +62,8 @@ pub(super) struct History {
     pub(super) facts: Vec<Fact>,
     /// The end of the last segment.
     pub(super) end: u64,
+    /// A segment stands there whose own end is not known.
+    pub(super) open_end: bool,
     /// Why the tree had to stop before the end.
     pub(super) stopped: Option<String>,
     /// Records that should stand there could not be read.
@@ -87,6 +89,7 @@ impl History {
             from_root: start.frontier.root(),
             facts: Vec::new(),
             end: start.builder.size(),
+            open_end: false,
             stopped: None,
             damaged: false,
             segments: 0,
@@ -111,7 +114,10 @@ impl History {
             return RootAt::Before;
         }
         if size > self.end {
-            return RootAt::Beyond;
+            return match self.open_end {
+                true => RootAt::Stopped,
+                false => RootAt::Beyond,
+            };
         }
         match self.ending_at(size) {
             Some(fact) => fact.root.map_or(RootAt::Stopped, RootAt::Known),

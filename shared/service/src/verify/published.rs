@@ -169,7 +169,13 @@ pub(super) async fn indexes(
         checks.checked(Check::Index, 1);
         let detail = Detail::object(names::index(size));
         match read {
-            Ok(Ok(index)) => one_index(&index, size, names, history, &mut covered, checks),
+            Ok(Ok(index)) => {
+                let from = index.header.from;
+                if from > history.from && !names.has_checkpoint(from) {
+                    begins(&**store, from, size, published, checks).await;
+                }
+                one_index(&index, size, history, &mut covered, checks);
+            }
             Ok(Err(error)) => checks.find(&codes::INDEX_INVALID, detail.found(error)),
             Err(Absent::Unreadable(why)) => {
                 unread = true;
@@ -205,26 +211,41 @@ async fn open_index(
         .map_err(|error| Absent::Unreadable(format!("reading the index was aborted: {error}")))
 }
 
+/// An index begins at a checkpoint: one that was listed, or that was published
+/// since.
+async fn begins(
+    store: &dyn SealedStore,
+    from: u64,
+    size: u64,
+    published: u64,
+    checks: &mut Checks,
+) {
+    if from > published {
+        match get(store, &names::checkpoint(from), MAX_SMALL_BYTES).await {
+            Ok(_) => return,
+            Err(Absent::Unreadable(why)) => return checks.unknown(Check::Index, why),
+            Err(Absent::Missing | Absent::Corrupt(_)) => {}
+        }
+    }
+    let detail = Detail::object(names::index(size)).expected("begins at a checkpoint");
+    let found = format!("begins at {from}");
+    checks.find(&codes::INDEX_MISPLACED, detail.found(found));
+}
+
 fn one_index(
     index: &Index,
     size: u64,
-    names: &Names,
     history: &History,
     covered: &mut [bool],
     checks: &mut Checks,
 ) {
     let detail = || Detail::object(names::index(size));
-    let (from, found) = (index.header.from, index.header.size);
+    let found = index.header.size;
     if found != size {
         let detail = detail().expected(size).found(found);
         checks.find(&codes::INDEX_MISPLACED, detail);
     }
-    if from > history.from && !names.has_checkpoint(from) {
-        let found = format!("begins at {from}");
-        let detail = detail().expected("begins at a checkpoint").found(found);
-        checks.find(&codes::INDEX_MISPLACED, detail);
-    }
-    if found > history.end {
+    if found > history.end && !history.open_end {
         let expected = format!("at most {}", history.end);
         let detail = detail().expected(expected).found(found);
         checks.find(&codes::INDEX_BEYOND, detail);

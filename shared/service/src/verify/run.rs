@@ -258,7 +258,7 @@ impl<'a> Run<'a> {
         let history = &body.history;
         let first = &subject.first_head;
         let moved = heads::check(first, &last_head, history, body.published(), checks);
-        let alone = history.facts.iter().all(|fact| fact.anchors_alone);
+        let alone = !history.open_end && history.facts.iter().all(|fact| fact.anchors_alone);
         if history.from == 0 && alone && !subject.chain.settings.allow_empty {
             checks.checked(Check::SegmentsContiguous, 1);
             let detail = Detail::object(subject.chain.sealed.describe());

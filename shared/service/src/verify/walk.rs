@@ -98,7 +98,9 @@ impl Walker<'_> {
             self.segment(*start, next, read).await;
         }
         // What the indexes know beyond the last segment was removed.
-        while let Some(line) = self.index_line(self.history.end).await {
+        while !self.history.open_end
+            && let Some(line) = self.index_line(self.history.end).await
+        {
             self.missing(&line).await;
         }
     }
@@ -277,6 +279,7 @@ impl Walker<'_> {
         }
         let Some(end) = line.as_ref().map(|line| line.end).or(next) else {
             self.stop(start);
+            self.history.open_end = true;
             return;
         };
         self.push_from_tiles(end).await;
