@@ -279,6 +279,8 @@ impl<'a> Splitter<'a> {
                         return Err(self.broken_here(error.offset, error.reason));
                     }
                 }
+                // Whether the line ends there shows in the next byte.
+                Err(error) if rest[error.offset..] == *b"\r" && !self.window.ended() => {}
                 Err(error) => return Err(self.broken(error.offset, error.reason)),
             }
             self.window.more()?;
@@ -288,7 +290,9 @@ impl<'a> Splitter<'a> {
     /// An error inside a document. One on its first line means that the delivery
     /// is no document.
     fn broken(&self, offset: usize, reason: Reason) -> Stop {
-        if self.window.line_ended(offset) {
+        // A CR before LF is of the line's end.
+        let at_line_end = self.window.rest()[offset..].starts_with(b"\r\n");
+        if at_line_end || self.window.line_ended(offset) {
             self.broken_here(offset, reason)
         } else {
             Stop::Retry(Shape::Lines)

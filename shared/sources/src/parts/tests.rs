@@ -97,6 +97,7 @@ fn documents_and_lines_are_told_apart() {
             "{\"Records\":[1]} {\"Records\":[2]}\n",
             vec![r#""{\"Records\":[1]} {\"Records\":[2]}""#],
         ),
+        ("{\"a\":\"x\ry\"}\r\n", vec![r#""{\"a\":\"x\ry\"}""#]),
         ("{\"Records\":[1}\n", vec![r#""{\"Records\":[1}""#]),
         (
             "  \n {\"a\":1} \n  {\"a\":9007199254740993}  \n",
@@ -135,6 +136,8 @@ fn a_broken_delivery_names_its_offset() {
         ("[1,2", 4),
         ("[1,\n2]\n[3]\n", 7),
         ("{\"a\":\"x\ny\"}", 7),
+        ("{\"a\":\"x\r\ny\"}", 7),
+        ("[tru\r\ne]", 4),
         ("{\"Records\":[1]\n,}", 16),
         ("[\n1 2]", 4),
         ("[", 1),
