@@ -18,6 +18,7 @@ pub mod outside;
 pub mod prove;
 pub mod publish;
 pub mod seal;
+pub mod terminal;
 pub mod timeline;
 pub mod verify;
 pub mod witness;

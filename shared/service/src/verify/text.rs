@@ -8,6 +8,7 @@ use super::posture::millis;
 use super::report::{
     AnchorReport, ChainReport, CheckReport, Finding, Report, Severity, Status, Verdict,
 };
+use crate::terminal::printable;
 
 const WIDTH: usize = 80;
 /// Rows of findings; the rest are counted.
@@ -449,11 +450,4 @@ fn size_text(bytes: u64) -> String {
         unit += 1;
     }
     format!("{value} {}", UNITS[unit])
-}
-
-/// Stored names and values may hold anything: a terminal must not obey them.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
