@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anstyle::Style;
+use countersign_service::terminal::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How a command ended, as its exit status says it.
@@ -61,6 +62,8 @@ impl Failure {
 
 /// A line on stderr. Nobody may be listening, and that is no error.
 pub fn say(line: fmt::Arguments<'_>) {
+    // File names and stored values get into messages.
+    let line = printable(&line.to_string());
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
@@ -162,30 +165,4 @@ pub fn byte_bar(what: &'static str) -> ProgressBar {
 /// `1 file`, `2 files`.
 pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// Text from a log, fit for a terminal: nothing in it may move the cursor or
-/// change a colour.
-pub fn printable(text: &str) -> String {
-    // Besides control characters: those that turn the direction of the text.
-    let unfit = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars()
-        .map(|c| if unfit(c) { '\u{fffd}' } else { c })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_would_steer_a_terminal_is_replaced() {
-        assert_eq!(
-            printable("a\u{1b}[2Jb\r\n\u{202e}é"),
-            "a\u{fffd}[2Jb\u{fffd}\u{fffd}\u{fffd}é"
-        );
-    }
 }

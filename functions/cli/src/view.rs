@@ -2,9 +2,8 @@
 
 use countersign_core::anchor::AnchorEvent;
 use countersign_core::record::{ANCHOR_SOURCE, CarrierKind, Record};
+use countersign_service::terminal::printable;
 use serde_json::Value;
-
-use crate::ui::printable;
 
 /// A record in a few words, fit for a terminal.
 #[derive(Debug, PartialEq, Eq)]

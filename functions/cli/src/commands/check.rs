@@ -6,10 +6,11 @@ use countersign_core::record::RecordReader;
 use countersign_core::segment::Header;
 use countersign_core::{signed, time};
 use countersign_service::chain::read_policy;
+use countersign_service::terminal::printable;
 
 use super::{read_up_to, settings};
 use crate::args::{Check, Common};
-use crate::ui::{Failure, Out, Outcome, Status, printable};
+use crate::ui::{Failure, Out, Outcome, Status};
 use crate::view::Brief;
 
 /// A proof file has at most this many bytes: a record of 48 MiB, each byte of it
@@ -24,7 +25,7 @@ pub fn run(common: &Common, args: &Check) -> Outcome {
     let policy = policy(common)?;
     let name = args.proof.display();
     let bytes = read_up_to(&args.proof, MAX_PROOF_BYTES)
-        .map_err(|error| Failure::undone(format_args!("{name} cannot be read: {error}")))?;
+        .map_err(|error| Failure::undone(format_args!("{name} {error}")))?;
     if bytes.len() as u64 > MAX_PROOF_BYTES {
         let message = format_args!("{name} proves nothing: it is larger than any proof");
         return Err(Failure::failed(message));

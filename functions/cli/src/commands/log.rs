@@ -1,11 +1,12 @@
 //! `log`: one timeline over all clouds.
 
 use countersign_core::json::push_string;
+use countersign_service::terminal::printable;
 use countersign_service::timeline::{Entry, Moment, Timeline, TimelineError};
 
 use super::deployment;
 use crate::args::{Common, Log, LogFormat};
-use crate::ui::{Failure, Out, Outcome, Status, counter, printable, say};
+use crate::ui::{Failure, Out, Outcome, Status, counter, say};
 use crate::view::{Brief, column};
 
 /// Widths of the text columns.
