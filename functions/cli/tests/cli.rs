@@ -4,6 +4,10 @@
 // Clippy takes only functions marked as tests for tests.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(unix)]
+#[path = "cli/hostile.rs"]
+mod hostile;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -67,7 +71,7 @@ impl Clouds {
         clouds
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.0.path().join(name)
     }
 

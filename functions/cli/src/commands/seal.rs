@@ -42,7 +42,7 @@ pub async fn run(common: &Common, args: &Seal) -> Outcome {
             Ok(incoming) => job.add(incoming).await,
             Err(error) => {
                 left_out += 1;
-                let name = path.display();
+                let name = name(path);
                 bar.suspend(|| {
                     say(format_args!(
                         "countersign: {name} {error}; it was not sealed"
@@ -115,14 +115,21 @@ pub(super) fn sealers(deployment: &Deployment, name: &str) -> Result<Vec<Sealer>
     chains.into_iter().map(sealer).collect()
 }
 
+fn name(path: &Path) -> String {
+    if path == Path::new("-") {
+        return STDIN.to_owned();
+    }
+    path.display().to_string()
+}
+
 fn incoming(path: &Path, max_bytes: u64) -> io::Result<Incoming> {
-    let (from, file) = if path == Path::new("-") {
-        (STDIN.to_owned(), spooled_stdin(max_bytes)?)
+    let file = if path == Path::new("-") {
+        spooled_stdin(max_bytes)?
     } else {
-        (path.display().to_string(), open(path)?)
+        open(path)?
     };
     Ok(Incoming {
-        from,
+        from: name(path),
         id: None,
         input: Box::new(FileInput::new(file)),
     })
