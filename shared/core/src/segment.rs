@@ -22,6 +22,9 @@ pub const MAX_PART_RECORDS: usize = 65_536;
 /// A part of a delivery has at most this many bytes of lines, each with its LF.
 pub const MAX_PART_BYTES: usize = 48 << 20;
 
+/// A segment has at most this many records: no record's line is as short as 32 bytes.
+pub const MAX_RECORDS: u64 = MAX_CONTENT_BYTES as u64 / 32;
+
 /// Sizes and indexes stay below 2^53, so that JSON numbers hold them exactly.
 pub const MAX_SIZE: u64 = 1 << 53;
 
@@ -82,6 +85,9 @@ impl Header {
         let bad = |what| Err(SegmentError::Header(what));
         if self.start >= self.end || self.end > MAX_SIZE {
             return bad("`start` and `end` are not a range of leaves");
+        }
+        if self.end - self.start - 1 > MAX_RECORDS {
+            return bad("there are more records than fit into a segment");
         }
         if (self.start == 0) != self.genesis_sha256.is_some() {
             return bad("`genesis_sha256` stands in the header at 0, and there alone");

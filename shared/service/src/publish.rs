@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
                 return Err(alarm(self.chain, &name, "does not continue the chain"));
             }
             let (leaves, summary, bad) = inspect(&segment, &mut reader, |_, _, _| ());
-            if let Some(bad) = bad.first() {
+            if let Some(bad) = bad.first.first() {
                 return Err(alarm(self.chain, &name, &bad.to_string()));
             }
             only_anchors &= is_anchors_alone(&summary);

@@ -10,7 +10,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use countersign_core::segment::MAX_CONTENT_BYTES;
+use countersign_core::keys::{KeyKind, Seed, SeedSigner, Signer};
+use countersign_core::segment::{MAX_CONTENT_BYTES, MAX_RECORDS, body_sha256, encode, open_header};
+use countersign_core::signed;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
@@ -27,7 +29,7 @@ const CHECK_MIB: u64 = 640;
 
 /// Of what reads a chain's segments, several at a time.
 fn verify_mib() -> u64 {
-    224 * std::thread::available_parallelism().unwrap().get().max(2) as u64
+    384 * std::thread::available_parallelism().unwrap().get().max(2) as u64
 }
 
 /// Nothing here takes longer, even unoptimized and beside other tests.
@@ -294,9 +296,9 @@ fn hostile_objects_in_a_store_fail_its_check() {
         fs::remove_file(path).unwrap();
         fs::write(path, bytes).unwrap();
     };
-    for path in [segment, index] {
-        let whole = fs::read(&path).unwrap();
-        replace(&path, &bomb);
+    for path in [&segment, &index] {
+        let whole = fs::read(path).unwrap();
+        replace(path, &bomb);
         let verify = clouds.command(&["verify", "--format", "json"]);
         let output = within(verify_mib(), &verify, Stdio::null());
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
@@ -305,9 +307,32 @@ fn hostile_objects_in_a_store_fail_its_check() {
         assert!(report.contains(&expected), "{report}");
         within(verify_mib(), &clouds.command(&["log"]), Stdio::null());
         within(verify_mib(), &clouds.command(&["anchor"]), Stdio::null());
-        replace(&path, &whole);
+        replace(path, &whole);
     }
     clouds.expect(0, &["verify"]);
+    // Signed by the chain's own key, and yet no records: as many as a header may
+    // name, and a header that is all of the segment.
+    let seed = Seed::parse(&fs::read(clouds.path("keys/aws.seed")).unwrap()).unwrap();
+    let signer = SeedSigner::new("audit.example.org/aws", KeyKind::Log, &seed).unwrap();
+    let many = b"1\n".repeat(MAX_RECORDS as usize);
+    for (records, deliveries, body, code) in [
+        (MAX_RECORDS, 1, &many[..], "CS-601"),
+        (0, 300_000, b"", "CS-20"),
+    ] {
+        let whole = fs::read(&segment).unwrap();
+        let mut header = open_header(&whole, signer.key()).unwrap();
+        header.deliveries[0].records = records;
+        header.deliveries = vec![header.deliveries[0].clone(); deliveries];
+        header.end = header.start + 1 + records;
+        header.body_sha256 = body_sha256(body);
+        let line = signed::sign(&mut header, &signer).unwrap();
+        replace(&segment, &encode(&line, body, 1).unwrap());
+        let verify = clouds.command(&["verify", "--format", "json"]);
+        let output = within(verify_mib(), &verify, Stdio::null());
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stdout(&output).contains(code), "{}", stdout(&output));
+        replace(&segment, &whole);
+    }
     // A name that would steer a terminal, a file larger than memory, a pipe.
     let sealed = clouds.path("aws/sealed");
     fs::write(sealed.join("\u{1b}[2Jverified\n"), b"").unwrap();
