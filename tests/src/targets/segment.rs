@@ -132,7 +132,7 @@ fn holds(segment: &Segment) {
         inspect(segment, &mut RecordReader::default(), |_, _, _| read += 1);
     let header = &segment.header;
     assert_eq!(leaves.len() as u64, header.end - header.start);
-    assert_eq!(read + bad.len() as u64, header.end - header.start - 1);
+    assert_eq!(read + bad.count, header.end - header.start - 1);
     assert_eq!(summary.sources.values().sum::<u64>(), read);
     assert!(segment.lines().map(Hash::leaf).eq(leaves));
     let object = encode(segment.header_line(), segment.body(), 1).unwrap();
