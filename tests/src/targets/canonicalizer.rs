@@ -115,7 +115,7 @@ fn event(event: &[u8]) {
     let carrier = Carrier::of(event, &mut canonicalizer);
     let id = carrier.event_id();
     let mut line = Vec::new();
-    let time = Some("2026-11-24T21:00:00Z").filter(|_| event.len() % 2 == 0);
+    let time = Some("2026-11-24T21:00:00Z").filter(|_| event.len().is_multiple_of(2));
     record::push(Cloud::Gcp, &carrier, "json", time, &mut line);
     let record = reader.read(&line).unwrap();
     assert_eq!((record.cloud, record.time), (Cloud::Gcp, time));

@@ -22,8 +22,11 @@ pub use proof::proof;
 pub use segment::segment;
 pub use sources::sources;
 
+/// Panics where something does not hold of the input.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name, which is also its folder's in `tests/corpus`.
-pub const ALL: [(&str, fn(&[u8])); 7] = [
+pub const ALL: [(&str, Target); 7] = [
     ("canonicalizer", canonicalizer),
     ("config", config),
     ("note", note),

@@ -18,13 +18,15 @@ pub fn sources(input: &[u8]) {
     let cloud = [Cloud::Aws, Cloud::Azure, Cloud::Gcp, Cloud::Other][usize::from(mode % 4)];
     let whole = parts(&rest.to_vec(), cloud);
     let dripped = parts(&Dripping(rest, usize::from(mode / 16) + 1), cloud);
-    assert_eq!(outcome(&whole), outcome(&dripped));
     if rest.starts_with(&[0x1f, 0x8b]) {
+        // How far a damaged stream was read depends on how it came.
+        assert_eq!(outcome(&whole).0, outcome(&dripped).0);
         if let Ok(parts) = whole {
             check_lines(&parts);
         }
         return;
     }
+    assert_eq!(outcome(&whole), outcome(&dripped));
     match (&whole, events(rest)) {
         (Ok(parts), Some(expected)) => {
             let lines = check_lines(parts);

@@ -362,7 +362,7 @@ fn what_is_no_file_is_named_and_nothing_waits() {
     fs::create_dir(clouds.path("folder")).unwrap();
     clouds.write("unreadable.json", b"{\"u\":1}");
     let locked = clouds.path("unreadable.json");
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o0)).unwrap();
     let mut table: Vec<(&OsStr, &str)> = vec![
         ("loop".as_ref(), "loop cannot be read: "),
         ("dangling".as_ref(), "dangling cannot be read: "),
