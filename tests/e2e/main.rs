@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
+mod corpus;
 mod proofs;
 mod real;
 mod tamper;

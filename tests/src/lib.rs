@@ -21,6 +21,8 @@ use countersign_service::seal::{Incoming, Job, JobError, Receipt, Sealer};
 use countersign_service::verify::{self, Options};
 use serde_json::Value;
 
+pub mod targets;
+
 /// The clouds, in the order of their names.
 pub const CLOUDS: [&str; 3] = ["aws", "azure", "gcp"];
 

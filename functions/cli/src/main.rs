@@ -15,14 +15,16 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
     talk::listen();
-    let ended = match commands::run(cli) {
-        Ok(status) => status,
+    let ended = match args::Cli::try_parse() {
+        Ok(cli) => commands::run(cli),
+        Err(error) => ui::usage(&error),
+    };
+    match ended {
+        Ok(status) => status.into(),
         Err(failure) => {
             ui::say(format_args!("countersign: {}", failure.message));
-            failure.status
+            failure.status.into()
         }
-    };
-    ended.into()
+    }
 }

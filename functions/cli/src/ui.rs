@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anstyle::Style;
+use countersign_service::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How a command ended, as its exit status says it.
@@ -61,7 +62,25 @@ impl Failure {
 
 /// A line on stderr. Nobody may be listening, and that is no error.
 pub fn say(line: fmt::Arguments<'_>) {
+    // File names and stored values get into messages.
+    let line = printable(&line.to_string());
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Help that was asked for, on stdout, or what is wrong with the arguments.
+///
+/// # Errors
+/// When help could not be written, though somebody reads.
+pub fn usage(error: &clap::Error) -> Outcome {
+    match error.print() {
+        Err(io) if !error.use_stderr() && io.kind() != ErrorKind::BrokenPipe => Err(unwritten(&io)),
+        _ if error.use_stderr() => Ok(Status::Undone),
+        _ => Ok(Status::Well),
+    }
+}
+
+fn unwritten(error: &io::Error) -> Failure {
+    Failure::undone(format_args!("stdout cannot be written: {error}"))
 }
 
 /// Buffered stdout. When its reader goes away (`| head`), what follows is
@@ -113,9 +132,7 @@ impl Out {
     pub fn finish(mut self) -> Result<(), Failure> {
         self.flush();
         match self.error {
-            Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::undone(
-                format_args!("stdout cannot be written: {error}"),
-            )),
+            Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritten(&error)),
             _ => Ok(()),
         }
     }

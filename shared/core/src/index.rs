@@ -164,22 +164,39 @@ pub struct BadRecord {
     pub error: RecordError,
 }
 
+/// Records that are not in canonical form.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BadRecords {
+    /// The first of them, at most [`MAX_BAD_RECORDS`].
+    pub first: Vec<BadRecord>,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// So many bad records of a segment are told one by one.
+pub const MAX_BAD_RECORDS: usize = 100;
+
 /// Reads every record of a segment. Those that are not in canonical form are left
 /// out of the summary and returned.
 pub fn inspect(
     segment: &Segment,
     reader: &mut RecordReader,
     mut each: impl FnMut(u64, &Record<'_>, &[u8]),
-) -> (Summary, Vec<BadRecord>) {
+) -> (Summary, BadRecords) {
     let mut summary = Summary::default();
-    let mut bad = Vec::new();
+    let mut bad = BadRecords::default();
     for (index, line) in (segment.header.start + 1..).zip(segment::lines(segment.body())) {
         match reader.read(line) {
             Ok(record) => {
                 summary.add(&record);
                 each(index, &record, line);
             }
-            Err(error) => bad.push(BadRecord { index, error }),
+            Err(error) => {
+                bad.count += 1;
+                if bad.first.len() < MAX_BAD_RECORDS {
+                    bad.first.push(BadRecord { index, error });
+                }
+            }
         }
     }
     (summary, bad)

@@ -8,10 +8,14 @@ use countersign_core::checkpoint::origin_is_valid;
 use countersign_core::record::Cloud;
 use serde::Deserialize;
 
+use crate::printable;
 use crate::verify::Check;
 
 /// The name of the settings file where none is given.
 pub const DEFAULT_FILE: &str = "countersign.toml";
+
+/// A settings file has at most this many bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 const ENVIRONMENT_PREFIX: &str = "COUNTERSIGN_";
 
@@ -151,10 +155,24 @@ pub enum ConfigError {
 }
 
 fn invalid(setting: impl Into<String>, problem: impl Into<String>) -> ConfigError {
+    // Names and values of the file are in both.
     ConfigError::Invalid {
-        setting: setting.into(),
-        problem: problem.into(),
+        setting: printable(&setting.into()),
+        problem: printable(&problem.into()),
     }
+}
+
+/// On one line, with its place. The parser's own message repeats the line, and
+/// with it a key that was pasted by mistake.
+fn toml_error(text: &str, error: &toml::de::Error) -> String {
+    let Some(span) = error.span() else {
+        return printable(error.to_string().trim_end().replace('\n', " ").as_str());
+    };
+    let before = &text[..text.floor_char_boundary(span.start)];
+    let line = before.split('\n').count();
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    let message = printable(error.message());
+    format!("line {line}, column {column}: {message}")
 }
 
 impl Settings {
@@ -166,7 +184,14 @@ impl Settings {
         path: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
+        let read = || -> std::io::Result<String> {
+            let metadata = std::fs::metadata(path)?;
+            if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+                return Err(std::io::Error::other("it is not a settings file"));
+            }
+            std::fs::read_to_string(path)
+        };
+        let text = read().map_err(|error| ConfigError::Read {
             path: path.display().to_string(),
             error,
         })?;
@@ -189,7 +214,7 @@ impl Settings {
     ) -> Result<Self, ConfigError> {
         let parse = |error: toml::de::Error| ConfigError::Parse {
             path: path.to_owned(),
-            error: error.to_string(),
+            error: toml_error(text, &error),
         };
         let mut table: toml::Table = text.parse().map_err(parse)?;
         for (name, value) in environment {
@@ -197,7 +222,7 @@ impl Settings {
                 && !ENVIRONMENT_OF_CLI.contains(&&*name)
             {
                 set(&mut table, key, &value).map_err(|error| ConfigError::Environment {
-                    name: name.clone(),
+                    name: printable(&name),
                     error,
                 })?;
             }
@@ -624,171 +649,4 @@ fn set_value(table: &mut toml::Table, key: &str, value: &str) -> Result<(), Stri
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: &str = r#"
-        domain = "audit.example.org"
-        [chain.aws]
-        sealed = "file:data/aws/sealed"
-        head = "file:data/aws/state"
-        key = "file:keys/aws.seed"
-        [chain.prod-eu]
-        cloud = "azure"
-        sealed = "file:data/azure/sealed"
-        head = "file:data/azure/state"
-        key = "file:/keys/azure.seed"
-        shards = 2
-        [witness.aws]
-        key = "file:keys/aws-witness.seed"
-        state = "file:data/aws/state"
-        sealed = "file:data/aws/sealed"
-    "#;
-
-    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-        let environment = environment
-            .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()));
-        Settings::parse(text, "countersign.toml", "base".into(), environment)
-    }
-
-    #[test]
-    fn defaults_paths_and_shards_are_filled_in() {
-        let settings = parse(FILE, &[]).unwrap();
-        assert_eq!(settings.anchor_grace, Duration::from_secs(900));
-        assert_eq!(settings.policy, Path::new("base/countersign.policy"));
-        assert_eq!(
-            (settings.duplicate_window, settings.max_input_bytes),
-            (12, 1 << 30)
-        );
-        let origins: Vec<_> = settings.chains.iter().map(|chain| &*chain.origin).collect();
-        assert_eq!(
-            origins,
-            [
-                "audit.example.org/aws",
-                "audit.example.org/prod-eu/0",
-                "audit.example.org/prod-eu/1"
-            ]
-        );
-        assert_eq!(
-            settings.chains[1].sealed,
-            Location::File("base/data/azure/sealed/0".into())
-        );
-        assert_eq!(
-            settings.chains[1].key,
-            KeyLocation::File("/keys/azure.seed".into())
-        );
-        assert_eq!(settings.chains[1].cloud, Cloud::Azure);
-        assert_eq!(
-            settings.witnesses[0].key_name,
-            "audit.example.org/witness/aws"
-        );
-        assert_eq!(settings.witnesses[0].chain, "aws");
-        assert_eq!(settings.chain_names(), ["aws", "prod-eu"]);
-        assert_eq!(settings.quorum(), 1);
-    }
-
-    #[test]
-    fn the_environment_takes_precedence() {
-        let settings = parse(
-            FILE,
-            &[
-                ("COUNTERSIGN_ANCHOR_GRACE", "2h"),
-                ("COUNTERSIGN_FAIL_ON", "log-volume, logging-changes"),
-                ("COUNTERSIGN_CHAIN_AWS_RETENTION_DAYS", "7"),
-                ("COUNTERSIGN_CHAIN_PROD_EU_SHARDS", "1"),
-                ("COUNTERSIGN_WITNESS_AWS_STATE", "file:/elsewhere"),
-                ("COUNTERSIGN_CONFIG", "x"),
-                ("HOME", "y"),
-            ],
-        )
-        .unwrap();
-        assert_eq!(settings.anchor_grace, Duration::from_secs(7200));
-        assert_eq!(settings.fail_on, ["log-volume", "logging-changes"]);
-        assert_eq!(settings.chains[0].retention_days, 7);
-        assert_eq!(settings.chains.len(), 2);
-        assert_eq!(
-            settings.witnesses[0].state,
-            Location::File("/elsewhere".into())
-        );
-    }
-
-    #[test]
-    fn what_is_not_in_order_is_named() {
-        let with = |from: &str, to: &str| FILE.replace(from, to);
-        for (text, environment, expected) in [
-            (with("domain =", "domian ="), ("", ""), "domian"),
-            (
-                with("shards = 2", "shards = 0"),
-                ("", ""),
-                "chain.prod-eu.shards",
-            ),
-            (
-                with("cloud = \"azure\"", "cloud = \"ibm\""),
-                ("", ""),
-                "chain.prod-eu.cloud",
-            ),
-            (
-                with("file:data/azure/sealed", "file:data/aws/sealed/../x"),
-                ("", ""),
-                "",
-            ),
-            (
-                with("shards = 2", "origin = \"audit.example.org/aws\""),
-                ("", ""),
-                "chain.prod-eu.origin",
-            ),
-            (
-                with("key = \"file:/keys/azure.seed\"", "key = \"0a0b\""),
-                ("", ""),
-                "chain.prod-eu.key",
-            ),
-            (
-                with("file:keys/aws-witness.seed", "file:keys/aws.seed"),
-                ("", ""),
-                "witness.aws.key",
-            ),
-            (
-                with("audit.example.org", "audit example"),
-                ("", ""),
-                "domain",
-            ),
-            ("domain = \"d\"".into(), ("", ""), "[chain.aws]"),
-            (
-                FILE.into(),
-                ("COUNTERSIGN_ANCHOR_GRACE", "15"),
-                "anchor_grace",
-            ),
-            (
-                FILE.into(),
-                ("COUNTERSIGN_GRACE", "15m"),
-                "COUNTERSIGN_GRACE",
-            ),
-            (
-                FILE.into(),
-                ("COUNTERSIGN_CHAIN_GCP_KEY", "x"),
-                "COUNTERSIGN_CHAIN_GCP_KEY",
-            ),
-            (
-                FILE.into(),
-                ("COUNTERSIGN_FAIL_ON", "log-volume,logging-chnages"),
-                "logging-chnages",
-            ),
-            (
-                FILE.into(),
-                ("COUNTERSIGN_SCRUB_DAYS", "many"),
-                "whole number",
-            ),
-        ] {
-            let environment = Some(environment).filter(|(name, _)| !name.is_empty());
-            match (parse(&text, environment.as_slice()), expected) {
-                (Ok(_), "") => {}
-                (Err(error), expected) if !expected.is_empty() => {
-                    assert!(error.to_string().contains(expected), "{error}");
-                    assert!(!error.to_string().contains("0a0b"), "{error}");
-                }
-                (result, expected) => panic!("{expected}: {result:?}"),
-            }
-        }
-    }
-}
+mod tests;

@@ -196,7 +196,7 @@ impl<'a> Run<'a> {
                 return Err(alarm(self.chain, &name, "does not continue the chain"));
             }
             let (summary, bad) = inspect(&segment, &mut reader, |_, _, _| ());
-            if let Some(bad) = bad.first() {
+            if let Some(bad) = bad.first.first() {
                 return Err(alarm(self.chain, &name, &bad.to_string()));
             }
             only_anchors &= is_anchors_alone(&summary);

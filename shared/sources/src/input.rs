@@ -161,7 +161,8 @@ impl<'a> Uncompressed<'a> {
             },
             InvalidData | InvalidInput if self.gzip => SourceError::Broken {
                 offset: self.bytes,
-                reason: format!("the gzip stream is damaged: {error}"),
+                // What came out of the same call as the error is lost.
+                reason: format!("the gzip stream is damaged there or soon after: {error}"),
             },
             _ => SourceError::Read(error),
         }

@@ -5,7 +5,8 @@
 //! becomes a record line ([`recognize`] says of which source), and the lines are
 //! cut into parts by the delivery's content alone.
 //!
-//! Everything streams: memory grows with the largest event, not with the delivery.
+//! Everything streams: memory grows with the largest event, not with the delivery,
+//! and what is longer than a record may be is not read to its end.
 
 mod input;
 mod parts;
@@ -44,15 +45,14 @@ pub enum SourceError {
         /// The cap.
         limit: u64,
     },
-    /// An event whose record line would be over the cap of a record.
+    /// An event that is over the cap of a record as it stands, or whose record
+    /// line would be.
     #[error(
-        "the event at byte {offset} (uncompressed) makes a record of {bytes} bytes; at most {limit} can be sealed"
+        "the event at byte {offset} (uncompressed) makes a record of more than {limit} bytes, which none may have"
     )]
     EventTooLarge {
-        /// Where the event begins.
+        /// Where the event, or the line that holds it, begins.
         offset: u64,
-        /// Bytes of its record line.
-        bytes: u64,
         /// The cap.
         limit: u64,
     },

@@ -170,7 +170,6 @@ impl<'a> PartReader<'a> {
             if line_bytes > record::MAX_LINE_BYTES {
                 return Err(Stop::Error(SourceError::EventTooLarge {
                     offset,
-                    bytes: line_bytes as u64,
                     limit: record::MAX_LINE_BYTES as u64,
                 }));
             }

@@ -8,7 +8,7 @@ use countersign_core::json::{Canonicalizer, JsonError, Parsed, Reason, scan};
 
 use crate::SourceError;
 use crate::input::{Input, Uncompressed};
-use crate::window::Window;
+use crate::window::{MAX_EVENT_BYTES, Window};
 
 /// How a delivery holds its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -217,9 +217,10 @@ impl<'a> Splitter<'a> {
         self.window.watch_line();
         let byte = self.byte()?;
         let inside = loop {
-            match envelope(self.window.rest()) {
+            let rest = self.window.rest();
+            match envelope(rest) {
                 _ if self.shape == Shape::Whole => break None,
-                Peek::More if self.window.more()? => {}
+                Peek::More if rest.len() <= MAX_EVENT_BYTES && self.window.more()? => {}
                 Peek::Elements(at) => break Some(at),
                 Peek::More | Peek::Other => break None,
             }
@@ -272,7 +273,7 @@ impl<'a> Splitter<'a> {
             match value(&mut self.canonicalizer, rest) {
                 // A number might go on.
                 Ok((end, _)) if end == rest.len() && !self.window.ended() => {}
-                Ok((end, exact)) => {
+                Ok((end, exact)) if end <= MAX_EVENT_BYTES => {
                     self.taken = end;
                     return Ok(if exact {
                         Place::Exact(0)
@@ -280,21 +281,37 @@ impl<'a> Splitter<'a> {
                         Place::Inexact(0, end)
                     });
                 }
+                Ok(_) => return Err(self.too_large()),
                 Err(error) if error.reason == Reason::UnexpectedEnd => {
                     if self.window.ended() {
                         return Err(self.broken_here(error.offset, error.reason));
                     }
                 }
+                // Whether the line ends there shows in the next byte.
+                Err(error) if rest[error.offset..] == *b"\r" && !self.window.ended() => {}
                 Err(error) => return Err(self.broken(error.offset, error.reason)),
+            }
+            if self.window.rest().len() > MAX_EVENT_BYTES {
+                return Err(self.too_large());
             }
             self.window.more()?;
         }
     }
 
+    /// The event, or the line, that `rest` begins with.
+    fn too_large(&self) -> Stop {
+        Stop::Error(SourceError::EventTooLarge {
+            offset: self.window.offset(),
+            limit: MAX_EVENT_BYTES as u64,
+        })
+    }
+
     /// An error inside a document. One on its first line means that the delivery
     /// is no document.
     fn broken(&self, offset: usize, reason: Reason) -> Stop {
-        if self.window.line_ended(offset) {
+        // A CR before LF is of the line's end.
+        let at_line_end = self.window.rest()[offset..].starts_with(b"\r\n");
+        if at_line_end || self.window.line_ended(offset) {
             self.broken_here(offset, reason)
         } else {
             Stop::Retry(Shape::Lines)
@@ -319,10 +336,16 @@ impl<'a> Splitter<'a> {
                 break (end - usize::from(carriage_return), end + 1);
             }
             searched = rest.len();
+            if searched > MAX_EVENT_BYTES {
+                return Err(self.too_large());
+            }
             if !self.window.more()? {
                 break (searched, searched);
             }
         };
+        if end > MAX_EVENT_BYTES {
+            return Err(self.too_large());
+        }
         if line_bytes == 0 {
             if self.window.source().bytes() == 0 {
                 return Err(SourceError::Empty.into());

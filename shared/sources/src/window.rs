@@ -1,9 +1,15 @@
 //! A window that slides over the uncompressed bytes.
 
+use countersign_core::record::MAX_LINE_BYTES;
+
 use crate::SourceError;
 use crate::input::Uncompressed;
 
 const STEP_BYTES: usize = 256 << 10;
+
+/// An event, and a line of events, has at most this many bytes: no record could
+/// hold it as it stands.
+pub(crate) const MAX_EVENT_BYTES: usize = MAX_LINE_BYTES;
 
 /// The bytes from a position on, as far as they were read.
 pub(crate) struct Window<'a> {
@@ -83,8 +89,9 @@ impl<'a> Window<'a> {
         self.at += bytes;
     }
 
-    /// Reads more, at least as much again as `rest` has, so that looking at a
-    /// value anew after each call stays linear. Returns false at the end.
+    /// Reads more, as much again as `rest` has, so that looking at a value anew
+    /// after each call stays linear, but no more than it takes to see that an
+    /// event is too long. Returns false at the end.
     pub(crate) fn more(&mut self) -> Result<bool, SourceError> {
         if self.ended {
             return Ok(false);
@@ -93,7 +100,8 @@ impl<'a> Window<'a> {
         self.base += self.at as u64;
         self.at = 0;
         let have = self.buffer.len();
-        let wanted = have.max(STEP_BYTES);
+        let enough = (MAX_EVENT_BYTES + 1).saturating_sub(have);
+        let wanted = have.min(enough).max(STEP_BYTES);
         self.buffer.resize(have + wanted, 0);
         let mut filled = have;
         while filled < self.buffer.len() {

@@ -3,11 +3,9 @@
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 
 use countersign_core::json::{Canonicalizer, scan};
+use countersign_core::record::MAX_LINE_BYTES;
 
 use crate::ui::{Failure, Out, Outcome, Status};
-
-/// A line has at most this many bytes.
-const MAX_LINE_BYTES: usize = 1 << 30;
 
 /// How much is asked of stdin at a time.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -55,7 +53,7 @@ pub fn run() -> Outcome {
         Err(error) => Err(Failure::undone(match error {
             LineError::Read(error) => format!("stdin cannot be read: {error}"),
             LineError::TooLong => format!(
-                "line {} of stdin has more than {MAX_LINE_BYTES} bytes: is it lines?",
+                "line {} of stdin has more than {MAX_LINE_BYTES} bytes, which no record can hold: is it lines?",
                 number + 1
             ),
         })),
@@ -96,6 +94,9 @@ impl<R: Read> Lines<R> {
             if let Some(found) = memchr::memchr(b'\n', &self.buffer[searched..self.to]) {
                 let end = searched + found;
                 let line = self.from..end;
+                if line.len() > MAX_LINE_BYTES {
+                    return Err(LineError::TooLong);
+                }
                 self.from = end + 1;
                 return Ok(Some(&self.buffer[line]));
             }

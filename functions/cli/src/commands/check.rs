@@ -25,7 +25,7 @@ pub fn run(common: &Common, args: &Check) -> Outcome {
     let policy = policy(common)?;
     let name = args.proof.display();
     let bytes = read_up_to(&args.proof, MAX_PROOF_BYTES)
-        .map_err(|error| Failure::undone(format_args!("{name} cannot be read: {error}")))?;
+        .map_err(|error| Failure::undone(format_args!("{name} {error}")))?;
     if bytes.len() as u64 > MAX_PROOF_BYTES {
         let message = format_args!("{name} proves nothing: it is larger than any proof");
         return Err(Failure::failed(message));

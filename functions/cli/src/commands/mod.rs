@@ -63,14 +63,41 @@ fn deployment(common: &Common) -> Result<Deployment, Failure> {
     Deployment::open(settings(common)?, common.policy.as_deref()).map_err(Failure::undone)
 }
 
+/// Opens a regular file, not waiting for anybody. The error goes on from the
+/// file's name.
+fn open(path: &Path) -> io::Result<File> {
+    let fit = |metadata: std::fs::Metadata| {
+        if metadata.is_dir() {
+            Err(io::Error::other(
+                "is a folder, not a file: name the files in it",
+            ))
+        } else if metadata.is_file() {
+            Ok(())
+        } else {
+            Err(io::Error::other(
+                "is not a regular file: pipe its content in instead",
+            ))
+        }
+    };
+    // Before it is opened: a pipe without a writer would wait for ever.
+    let cannot = |error: io::Error| io::Error::other(format!("cannot be read: {error}"));
+    fit(std::fs::metadata(path).map_err(cannot)?)?;
+    let file = File::open(path).map_err(cannot)?;
+    fit(file.metadata().map_err(cannot)?)?;
+    Ok(file)
+}
+
 /// Reads a file (`-` for stdin) that has at most that many bytes; what is longer
-/// is cut after one byte more.
+/// is cut after one byte more. The error is [`open`]'s.
 fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)?;
-    } else {
-        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    let mut read = |reader: &mut dyn Read| reader.take(limit + 1).read_to_end(&mut bytes);
+    let read = match path == Path::new("-") {
+        true => read(&mut io::stdin().lock()),
+        false => read(&mut open(path)?),
+    };
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(io::Error::other(format!("cannot be read: {error}"))),
     }
-    Ok(bytes)
 }

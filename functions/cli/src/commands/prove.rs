@@ -79,8 +79,8 @@ async fn search<'a>(
 ) -> Result<(&'a Chain, u64), Failure> {
     let name = file.display();
     let limit = deployment.settings.max_input_bytes;
-    let bytes = read_up_to(file, limit)
-        .map_err(|error| Failure::undone(format_args!("{name} cannot be read: {error}")))?;
+    let bytes =
+        read_up_to(file, limit).map_err(|error| Failure::undone(format_args!("{name} {error}")))?;
     let bar = counter("leaves searched");
     for chain in chains {
         let ids = event_ids(chain, &bytes, limit)

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, IsTerminal, Seek};
+use std::io::{self, IsTerminal, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign_service::chain::{Chain, Deployment};
 use countersign_service::clock::{Clock, SystemClock};
 use countersign_service::keys::chain_signer;
+use countersign_service::printable;
 use countersign_service::seal::{
     Incoming, Job, JobError, Outcome as Sealing, Receipt, SealError, Sealer,
 };
-use countersign_sources::FileInput;
+use countersign_sources::{FileInput, SourceError};
 
-use super::deployment;
+use super::{deployment, open};
 use crate::args::{Common, Seal};
 use crate::ui::{Failure, Out, Outcome, Status, count, counter, say};
 
@@ -29,18 +30,19 @@ pub async fn run(common: &Common, args: &Seal) -> Outcome {
     let files = files(args)?;
     let deployment = deployment(common)?;
     let mut sealers = sealers(&deployment, &args.chain)?;
-    let mut job = Job::new(&mut sealers, deployment.settings.max_input_bytes);
+    let max_bytes = deployment.settings.max_input_bytes;
+    let mut job = Job::new(&mut sealers, max_bytes);
     let mut out = Out::new();
     let mut tally = Tally::default();
     let mut left_out = 0;
     let bar = counter("files read");
     for path in &files {
         bar.inc(1);
-        let receipts = match incoming(path) {
+        let receipts = match incoming(path, max_bytes) {
             Ok(incoming) => job.add(incoming).await,
             Err(error) => {
                 left_out += 1;
-                let name = path.display();
+                let name = name(path);
                 bar.suspend(|| {
                     say(format_args!(
                         "countersign: {name} {error}; it was not sealed"
@@ -113,46 +115,35 @@ pub(super) fn sealers(deployment: &Deployment, name: &str) -> Result<Vec<Sealer>
     chains.into_iter().map(sealer).collect()
 }
 
-fn incoming(path: &Path) -> io::Result<Incoming> {
-    let (from, file) = if path == Path::new("-") {
-        (STDIN.to_owned(), spooled_stdin()?)
+fn name(path: &Path) -> String {
+    if path == Path::new("-") {
+        return STDIN.to_owned();
+    }
+    path.display().to_string()
+}
+
+fn incoming(path: &Path, max_bytes: u64) -> io::Result<Incoming> {
+    let file = if path == Path::new("-") {
+        spooled_stdin(max_bytes)?
     } else {
-        (path.display().to_string(), open(path)?)
+        open(path)?
     };
     Ok(Incoming {
-        from,
+        from: name(path),
         id: None,
         input: Box::new(FileInput::new(file)),
     })
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    let fit = |metadata: std::fs::Metadata| {
-        if metadata.is_dir() {
-            Err(io::Error::other(
-                "is a folder, not a file: name the files in it",
-            ))
-        } else if metadata.is_file() {
-            Ok(())
-        } else {
-            Err(io::Error::other(
-                "is not a regular file: pipe its content in instead",
-            ))
-        }
-    };
-    // Before it is opened: a pipe without a writer would wait for ever.
-    let cannot = |error: io::Error| io::Error::other(format!("cannot be read: {error}"));
-    fit(std::fs::metadata(path).map_err(cannot)?)?;
-    let file = File::open(path).map_err(cannot)?;
-    fit(file.metadata().map_err(cannot)?)?;
-    Ok(file)
-}
-
-/// A delivery is read twice, and stdin gives it once.
-fn spooled_stdin() -> io::Result<File> {
+/// A delivery is read twice, and stdin gives it once. It may have no end, so what
+/// is over the cap of uncompressed bytes as it comes is not kept.
+fn spooled_stdin(max_bytes: u64) -> io::Result<File> {
     let spool = |error: io::Error| io::Error::other(format!("cannot be kept meanwhile: {error}"));
     let mut file = tempfile::tempfile().map_err(spool)?;
-    io::copy(&mut io::stdin().lock(), &mut file).map_err(spool)?;
+    let mut stdin = io::stdin().lock().take(max_bytes.saturating_add(1));
+    if io::copy(&mut stdin, &mut file).map_err(spool)? > max_bytes {
+        return Err(io::Error::other(SourceError::TooLarge { limit: max_bytes }));
+    }
     file.rewind().map_err(spool)?;
     Ok(file)
 }
@@ -206,6 +197,7 @@ impl Tally {
                 };
                 self.deliveries += 1;
                 let (records, from) = (delivery.records, receipt.from);
+                let from = printable(&from); // a name may hold a line feed
                 out.line(format_args!("{what} {range} {records} records {from}"));
             }
         }

@@ -4,6 +4,8 @@
 // Clippy takes only functions marked as tests for tests.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(unix)]
+mod hostile;
 mod survive;
 
 use std::fs;
@@ -77,7 +79,7 @@ impl Clouds {
         Self(folder)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.0.path().join(name)
     }
 

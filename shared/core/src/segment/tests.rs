@@ -159,8 +159,15 @@ fn a_bomb_stops_at_the_cap() {
 fn a_header_that_contradicts_itself_is_refused() {
     let body = lines_of(2);
     type Change = fn(&mut Header);
-    let changes: [(Change, &str); 13] = [
+    let changes: [(Change, &str); 14] = [
         (|h| h.end += 1, "add up"),
+        (
+            |h| {
+                h.deliveries[0].records = MAX_RECORDS + 1;
+                h.end = h.start + 2 + MAX_RECORDS;
+            },
+            "more records than fit",
+        ),
         (|h| h.end = h.start, "range"),
         (|h| h.end = u64::MAX >> 1, "canonical"),
         (|h| h.genesis_sha256 = Some("0c".repeat(32)), "genesis"),
@@ -236,9 +243,10 @@ fn an_index_says_what_stands_in_the_segments() {
         seen.push(index)
     });
     assert_eq!(
-        (segment.leaves().len(), &seen[..], bad[0].index),
+        (segment.leaves().len(), &seen[..], bad.first[0].index),
         (5, &[1, 2, 3][..], 4)
     );
+    assert_eq!(bad.count, 1);
     assert_eq!(summary.earliest.as_deref(), Some("2025-12-31T23:59:59Z"));
     assert_eq!(summary.latest.as_deref(), Some("2026-01-01T00:00:00.50Z"));
     assert_eq!(summary.sources["json"], 2);

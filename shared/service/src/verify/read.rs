@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use countersign_core::anchor::{Anchor, AnchorEvent};
-use countersign_core::index::{BadRecord, IndexLine, inspect};
+use countersign_core::index::{BadRecords, IndexLine, inspect};
 use countersign_core::keys::VerifierKey;
 use countersign_core::merkle::Hash;
 use countersign_core::names;
@@ -17,9 +17,6 @@ use super::fetch::{Absent, get};
 use super::volume::{Activity, Hours};
 use crate::objects::MAX_OBJECT_BYTES;
 use crate::publish::is_anchors_alone;
-
-/// Bad records that are told one by one per segment.
-const MAX_BAD: usize = 100;
 
 /// What reading a chain's segments needs; shared by all readers.
 #[derive(Debug)]
@@ -55,8 +52,7 @@ pub(super) struct Whole {
     /// [`IndexLine::meaning`] of the line that describes it.
     pub(super) meaning: [u8; 32],
     pub(super) content_bytes: u64,
-    pub(super) bad: Vec<BadRecord>,
-    pub(super) bad_count: u64,
+    pub(super) bad: BadRecords,
     pub(super) anchors: Vec<RecordedAnchor>,
     pub(super) bad_anchors: Vec<BadAnchor>,
     pub(super) anchors_alone: bool,
@@ -127,7 +123,7 @@ impl Reading {
         let (mut anchors, mut bad_anchors) = (Vec::new(), Vec::new());
         let mut activity = Activity::new(Hours::of_millis(segment.header.sealed_at_millis()));
         let mut reader = RecordReader::default();
-        let (summary, mut bad) = inspect(&segment, &mut reader, |index, record, _| {
+        let (summary, bad) = inspect(&segment, &mut reader, |index, record, _| {
             if record.source == ANCHOR_SOURCE {
                 match self.anchor(index, record) {
                     Ok(Some(anchor)) => anchors.push(anchor),
@@ -138,14 +134,11 @@ impl Reading {
                 activity.add(index, record);
             }
         });
-        let bad_count = bad.len() as u64;
-        bad.truncate(MAX_BAD);
         let line = IndexLine::new(&segment.header, &summary, object_sha256, object_bytes);
         Whole {
             meaning: line.meaning(),
             content_bytes: segment.content_bytes(),
             bad,
-            bad_count,
             anchors,
             bad_anchors,
             anchors_alone: is_anchors_alone(&summary),

@@ -203,11 +203,11 @@ impl Walker<'_> {
         self.history.bytes = self.history.bytes.saturating_add(whole.content_bytes);
         self.walk.checks.checked(Check::RecordHashes, records + 1);
         self.walk.checks.checked(Check::CanonicalForm, records);
-        for bad in &whole.bad {
+        for bad in &whole.bad.first {
             let detail = Detail::object(name).index(bad.index).found(&bad.error);
             self.find(&codes::RECORD_FORM, detail);
         }
-        let rest = whole.bad_count - whole.bad.len() as u64;
+        let rest = whole.bad.count - whole.bad.first.len() as u64;
         if rest > 0 {
             let detail = Detail::object(name).found(format!("{rest} more such records"));
             self.walk

@@ -97,6 +97,7 @@ fn documents_and_lines_are_told_apart() {
             "{\"Records\":[1]} {\"Records\":[2]}\n",
             vec![r#""{\"Records\":[1]} {\"Records\":[2]}""#],
         ),
+        ("{\"a\":\"x\ry\"}\r\n", vec![r#""{\"a\":\"x\ry\"}""#]),
         ("{\"Records\":[1}\n", vec![r#""{\"Records\":[1}""#]),
         (
             "  \n {\"a\":1} \n  {\"a\":9007199254740993}  \n",
@@ -135,6 +136,8 @@ fn a_broken_delivery_names_its_offset() {
         ("[1,2", 4),
         ("[1,\n2]\n[3]\n", 7),
         ("{\"a\":\"x\ny\"}", 7),
+        ("{\"a\":\"x\r\ny\"}", 7),
+        ("[tru\r\ne]", 4),
         ("{\"Records\":[1]\n,}", 16),
         ("[\n1 2]", 4),
         ("[", 1),
@@ -200,6 +203,50 @@ fn caps_hold_on_what_is_uncompressed() {
         survey(&long, Cloud::Aws, GIB),
         Err(SourceError::EventTooLarge { offset: 0, .. })
     ));
+}
+
+/// A beginning, and then one byte for ever; counts what was read.
+struct Endless(&'static [u8], u8, AtomicUsize);
+
+impl Input for Endless {
+    fn open(&self) -> io::Result<Box<dyn Read + Send + '_>> {
+        struct Counted<'a, R>(R, &'a AtomicUsize);
+        impl<R: Read> Read for Counted<'_, R> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let count = self.0.read(buffer)?;
+                self.1.fetch_add(count, Ordering::Relaxed);
+                Ok(count)
+            }
+        }
+        let bytes = self.0.chain(io::repeat(self.1));
+        Ok(Box::new(Counted(bytes, &self.2)))
+    }
+}
+
+#[test]
+fn an_event_that_no_record_can_hold_is_not_read_to_its_end() {
+    for (begins, goes_on, expected) in [
+        (&b""[..], b'x', 0),
+        (b"\n\n", b'\0', 2),
+        (b"{\"a\":1}\n", b'x', 8),
+        (b"{\"a\":1}\n{\"Records\":[", b'1', 8),
+        (b"{", b' ', 0),
+        (b"{\"", b'a', 0),
+        (b"[1,\"", b'a', 3),
+        (b"[1,", b'[', 3),
+        (b"{\"Records\":[{},\n{\"a\":", b' ', 16),
+    ] {
+        let input = Endless(begins, goes_on, AtomicUsize::new(0));
+        match survey(&input, Cloud::Aws, GIB) {
+            Err(SourceError::EventTooLarge { offset, .. }) => assert_eq!(offset, expected),
+            other => panic!("{other:?}"),
+        }
+        assert!(input.2.into_inner() < 3 * (50 << 20));
+    }
+    // White space between the events is none of them.
+    let input = Endless(b"[1,", b' ', AtomicUsize::new(0));
+    let refused = survey(&input, Cloud::Aws, 60 << 20);
+    assert!(matches!(refused, Err(SourceError::TooLarge { .. })));
 }
 
 #[test]
