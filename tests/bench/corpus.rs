@@ -6,7 +6,7 @@ use std::path::Path;
 use countersign_core::segment;
 
 /// Records of a delivery, about what CloudTrail writes into one file.
-const DELIVERY_RECORDS: usize = 200;
+pub const DELIVERY_RECORDS: usize = 200;
 
 /// Records as their source spelt them.
 pub struct Corpus {

@@ -173,7 +173,7 @@ impl Clouds {
     /// Asserts that what stands is verified, as far as chains have begun.
     fn verified_if_sealed(&self) {
         for cloud in CLOUDS {
-            let segments = self.path(&format!("{cloud}/sealed/segments"));
+            let segments = self.path(format!("{cloud}/sealed/segments"));
             if !segments.exists() || files(&segments).is_empty() {
                 return;
             }

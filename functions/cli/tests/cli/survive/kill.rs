@@ -178,7 +178,7 @@ fn temporary(clouds: &Clouds) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for cloud in CLOUDS {
         for store in ["sealed", "state"] {
-            let folder = clouds.path(&format!("{cloud}/{store}/.tmp"));
+            let folder = clouds.path(format!("{cloud}/{store}/.tmp"));
             if folder.exists() {
                 found.extend(files(&folder));
             }

@@ -25,7 +25,7 @@ impl Clouds {
         let policy = Policy::parse(&fs::read(self.path("countersign.policy")).unwrap()).unwrap();
         let key = policy.log(&format!("audit.example.org/{cloud}")).unwrap();
         let mut records = BTreeMap::new();
-        for file in files(&self.path(&format!("{cloud}/sealed/segments"))) {
+        for file in files(&self.path(format!("{cloud}/sealed/segments"))) {
             let segment = Segment::open(&fs::read(file).unwrap(), key).unwrap();
             let lines = segment::lines(segment.body());
             let lines = lines.map(|line| String::from_utf8(line.to_vec()).unwrap());
