@@ -174,7 +174,8 @@ impl Matching<'_> {
             }
             let stored = self.anchors.stored.iter();
             let stored = stored.filter(|anchor| anchor.witness == Some(place));
-            let newest = stored.clone().map(|a| (a.seconds, a.size)).max();
+            // By size first: clocks may go back a little.
+            let newest = stored.clone().map(|a| (a.size, a.seconds)).max();
             for anchor in stored.filter(|anchor| anchor.size >= self.since) {
                 let name = names::anchor_of(self.chain.origin(), anchor.size, anchor.seconds);
                 let detail = Detail::object(name);
@@ -185,7 +186,7 @@ impl Matching<'_> {
                         checks.find(&codes::ANCHOR_RECORD_DIFFERS, detail);
                     }
                     // The next run seals the newest one's.
-                    None if newest == Some((anchor.seconds, anchor.size)) => {}
+                    None if newest == Some((anchor.size, anchor.seconds)) => {}
                     None if expired(anchor.seconds) => {}
                     None => match of_cloud().find(|holder| !holder.intact) {
                         Some(holder) => {
