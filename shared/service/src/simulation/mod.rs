@@ -403,6 +403,16 @@ fn nothing_is_lost_repeated_or_forked_whatever_fails() {
     }
 }
 
+/// Beyond the seeds of an ordinary run: a witness's clock went back between two
+/// anchors, and `verify` took the smaller one for the newest.
+#[test]
+fn seeds_that_found_something_hold() {
+    for seed in [1_029_335, 1_043_254, 1_092_571, 1_175_086] {
+        let run = run(Family::Honest, seed);
+        assert_eq!(run.violation, None, "seed {seed}");
+    }
+}
+
 #[test]
 fn what_was_anchored_does_not_go_unnoticed() {
     if let Some(campaign) = seeds(Family::Hostile) {
