@@ -36,6 +36,20 @@ pub fn line(key: &VerifierKey, time: u64, signature: &[u8; 64]) -> SignatureLine
     }
 }
 
+/// Whether a cosignature can carry this time, before anything is written that
+/// promises one.
+///
+/// # Errors
+/// When it is zero or above 2^63 - 1.
+pub fn check_time(time: u64) -> Result<(), SignError> {
+    if !time_is_valid(time) {
+        return Err(SignError(format!(
+            "{time} is not a time that a cosignature can carry: set the clock right"
+        )));
+    }
+    Ok(())
+}
+
 /// Cosigns a checkpoint's body.
 ///
 /// Says nothing about whether it should be: [`crate::witness::decide`] first, and persist its
@@ -53,11 +67,7 @@ pub fn cosign(signer: &dyn Signer, time: u64, body: &str) -> Result<SignatureLin
             key.name()
         )));
     }
-    if !time_is_valid(time) {
-        return Err(SignError(format!(
-            "{time} is not a time that a cosignature can carry: set the clock right"
-        )));
-    }
+    check_time(time)?;
     let signature = signer.sign(&message(time, body))?;
     Ok(line(key, time, &signature))
 }

@@ -167,6 +167,7 @@ pub async fn witness(
             records,
         });
     }
+    cosignature::check_time(seconds)?;
     // The state first: whatever happens next, no other head of this size or below
     // will be cosigned.
     let name = names::anchor_of(chain.origin(), size, seconds);
