@@ -373,7 +373,7 @@ pub fn compress(parts: &[&[u8]], level: i32) -> Result<Vec<u8>, FrameError> {
         }
         encoder.finish()
     };
-    // At once is a quarter faster, but needs all of it in one place.
+    // At once is faster: no window slides. But it needs all of it in one place.
     let done = if bytes <= MAX_AT_ONCE_BYTES {
         at_once()
     } else {
