@@ -31,6 +31,7 @@ use bytes::Bytes;
 
 use crate::error::{BoxError, GetError, HeadError, ListError, PutError, SwapError};
 use crate::head::{HeadStore, Stored, Version};
+use crate::posture::{Expected, Setting};
 use crate::sealed::{Knowledge, Page, Retention, SealedStore, VersionPage};
 
 /// A store whose calls can be made to fail.
@@ -69,6 +70,99 @@ pub enum Fault {
     Transient,
     /// Not done, and reported so: a person must act.
     Refused,
+}
+
+/// What a caller is told of the fault. A read knows no unknown outcome.
+impl Fault {
+    /// Of a put.
+    pub fn put_error(self, object: String) -> PutError {
+        match self {
+            Self::Lost | Self::Done => PutError::Unknown {
+                object,
+                cause: cause(),
+            },
+            Self::Transient => PutError::Transient {
+                object,
+                cause: cause(),
+            },
+            Self::Refused => {
+                let (reason, next) = refusal();
+                PutError::Refused {
+                    object,
+                    reason,
+                    next,
+                }
+            }
+        }
+    }
+
+    /// Of a read.
+    pub fn get_error(self, object: String) -> GetError {
+        match self {
+            Self::Refused => {
+                let (reason, next) = refusal();
+                GetError::Refused {
+                    object,
+                    reason,
+                    next,
+                }
+            }
+            _ => GetError::Transient {
+                object,
+                cause: cause(),
+            },
+        }
+    }
+
+    /// Of a listing.
+    pub fn list_error(self, store: String) -> ListError {
+        match self {
+            Self::Refused => {
+                let (reason, next) = refusal();
+                ListError::Refused {
+                    store,
+                    reason,
+                    next,
+                }
+            }
+            _ => ListError::Transient {
+                store,
+                cause: cause(),
+            },
+        }
+    }
+
+    /// Of a load.
+    pub fn head_error(self, head: String) -> HeadError {
+        match self {
+            Self::Refused => {
+                let (reason, next) = refusal();
+                HeadError::Refused { head, reason, next }
+            }
+            _ => HeadError::Transient {
+                head,
+                cause: cause(),
+            },
+        }
+    }
+
+    /// Of a swap.
+    pub fn swap_error(self, head: String) -> SwapError {
+        match self {
+            Self::Lost | Self::Done => SwapError::Unknown {
+                head,
+                cause: cause(),
+            },
+            Self::Transient => SwapError::Transient {
+                head,
+                cause: cause(),
+            },
+            Self::Refused => {
+                let (reason, next) = refusal();
+                SwapError::Refused { head, reason, next }
+            }
+        }
+    }
 }
 
 /// What a call does.
@@ -236,33 +330,14 @@ impl<S: SealedStore> SealedStore for Faulty<S> {
     async fn put_new(&self, key: &str, bytes: Bytes, retention: Retention) -> Result<(), PutError> {
         let store = self.inner.describe();
         let object = format!("{store}/{key}");
-        match self.faults.next(CallKind::Put, &store, key) {
-            None => self.inner.put_new(key, bytes, retention).await,
-            Some(Fault::Lost) => Err(PutError::Unknown {
-                object,
-                cause: cause(),
-            }),
-            Some(Fault::Done) => {
-                // Whatever came of it: the answer is what got lost.
-                let _ = self.inner.put_new(key, bytes, retention).await;
-                Err(PutError::Unknown {
-                    object,
-                    cause: cause(),
-                })
-            }
-            Some(Fault::Transient) => Err(PutError::Transient {
-                object,
-                cause: cause(),
-            }),
-            Some(Fault::Refused) => {
-                let (reason, next) = refusal();
-                Err(PutError::Refused {
-                    object,
-                    reason,
-                    next,
-                })
-            }
+        let Some(fault) = self.faults.next(CallKind::Put, &store, key) else {
+            return self.inner.put_new(key, bytes, retention).await;
+        };
+        if fault == Fault::Done {
+            // Whatever came of it: the answer is what got lost.
+            let _ = self.inner.put_new(key, bytes, retention).await;
         }
+        Err(fault.put_error(object))
     }
 
     async fn get(&self, key: &str, max_bytes: u64) -> Result<Bytes, GetError> {
@@ -289,6 +364,10 @@ impl<S: SealedStore> SealedStore for Faulty<S> {
         self.inner.versions(prefix, after).await
     }
 
+    async fn posture(&self, expected: Expected) -> Knowledge<Vec<Setting>> {
+        self.inner.posture(expected).await
+    }
+
     fn describe(&self) -> String {
         self.inner.describe()
     }
@@ -301,14 +380,7 @@ impl<S: HeadStore> HeadStore for Faulty<S> {
         let head = format!("{store}/{key}");
         match self.faults.next(CallKind::Load, &store, key) {
             None => self.inner.load(key).await,
-            Some(Fault::Refused) => {
-                let (reason, next) = refusal();
-                Err(HeadError::Refused { head, reason, next })
-            }
-            Some(_) => Err(HeadError::Transient {
-                head,
-                cause: cause(),
-            }),
+            Some(fault) => Err(fault.head_error(head)),
         }
     }
 
@@ -320,29 +392,14 @@ impl<S: HeadStore> HeadStore for Faulty<S> {
     ) -> Result<Version, SwapError> {
         let store = self.inner.describe();
         let head = format!("{store}/{key}");
-        match self.faults.next(CallKind::Swap, &store, key) {
-            None => self.inner.swap(key, expected, new).await,
-            Some(Fault::Lost) => Err(SwapError::Unknown {
-                head,
-                cause: cause(),
-            }),
-            Some(Fault::Done) => {
-                // Whatever came of it: the answer is what got lost.
-                let _ = self.inner.swap(key, expected, new).await;
-                Err(SwapError::Unknown {
-                    head,
-                    cause: cause(),
-                })
-            }
-            Some(Fault::Transient) => Err(SwapError::Transient {
-                head,
-                cause: cause(),
-            }),
-            Some(Fault::Refused) => {
-                let (reason, next) = refusal();
-                Err(SwapError::Refused { head, reason, next })
-            }
+        let Some(fault) = self.faults.next(CallKind::Swap, &store, key) else {
+            return self.inner.swap(key, expected, new).await;
+        };
+        if fault == Fault::Done {
+            // Whatever came of it: the answer is what got lost.
+            let _ = self.inner.swap(key, expected, new).await;
         }
+        Err(fault.swap_error(head))
     }
 
     fn describe(&self) -> String {
@@ -354,40 +411,14 @@ impl<S: SealedStore> Faulty<S> {
     fn fail_get(&self, key: &str) -> Result<(), GetError> {
         let store = self.inner.describe();
         let object = format!("{store}/{key}");
-        match self.faults.next(CallKind::Get, &store, key) {
-            None => Ok(()),
-            Some(Fault::Refused) => {
-                let (reason, next) = refusal();
-                Err(GetError::Refused {
-                    object,
-                    reason,
-                    next,
-                })
-            }
-            Some(_) => Err(GetError::Transient {
-                object,
-                cause: cause(),
-            }),
-        }
+        let fault = self.faults.next(CallKind::Get, &store, key);
+        fault.map_or(Ok(()), |fault| Err(fault.get_error(object)))
     }
 
     fn fail_list(&self, kind: CallKind, prefix: &str) -> Result<(), ListError> {
         let store = self.inner.describe();
-        match self.faults.next(kind, &store, prefix) {
-            None => Ok(()),
-            Some(Fault::Refused) => {
-                let (reason, next) = refusal();
-                Err(ListError::Refused {
-                    store,
-                    reason,
-                    next,
-                })
-            }
-            Some(_) => Err(ListError::Transient {
-                store,
-                cause: cause(),
-            }),
-        }
+        let fault = self.faults.next(kind, &store, prefix);
+        fault.map_or(Ok(()), |fault| Err(fault.list_error(store)))
     }
 }
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use countersign_store::fault::CallKind;
+use countersign_store::fault::{CallKind, Fault};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -108,16 +108,10 @@ pub(super) enum Verdict {
     Go,
     /// Done; the answer waits for another turn.
     GoAnswerLater,
-    /// Not done, outcome unknown; a read fails for now.
-    Lost,
-    /// Done, outcome unknown; a read fails for now.
-    Done,
     /// Outcome unknown, and done at some later moment.
     Late,
-    /// Not done, and said so.
-    Transient,
-    /// Not done, and refused.
-    Refused,
+    /// Fails so.
+    Fails(Fault),
 }
 
 /// A call that waits for its turn.
@@ -462,14 +456,17 @@ impl State {
         if self.random.chance(self.profile.faults_permille) {
             let kinds: &[Verdict] = if kind.is_write() {
                 &[
-                    Verdict::Lost,
-                    Verdict::Done,
+                    Verdict::Fails(Fault::Lost),
+                    Verdict::Fails(Fault::Done),
                     Verdict::Late,
-                    Verdict::Transient,
-                    Verdict::Refused,
+                    Verdict::Fails(Fault::Transient),
+                    Verdict::Fails(Fault::Refused),
                 ]
             } else {
-                &[Verdict::Transient, Verdict::Refused]
+                &[
+                    Verdict::Fails(Fault::Transient),
+                    Verdict::Fails(Fault::Refused),
+                ]
             };
             *self.random.pick(kinds)
         } else if kind.is_write() && self.random.chance(self.profile.answers_permille) {

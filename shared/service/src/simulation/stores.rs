@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use countersign_core::merkle::Hash;
-use countersign_store::fault::{CallKind, Faulty};
+use countersign_store::fault::{CallKind, Fault, Faulty};
 use countersign_store::memory::{MemoryHeadStore, MemorySealedStore};
 use countersign_store::{
-    GetError, HeadError, HeadStore, Knowledge, ListError, Page, PutError, Retention, SealedStore,
-    Stored, SwapError, Version, VersionPage,
+    Expected, GetError, HeadError, HeadStore, Knowledge, ListError, Page, PutError, Retention,
+    SealedStore, Setting, Stored, SwapError, Version, VersionPage,
 };
 use serde::Deserialize;
 
@@ -71,33 +71,17 @@ pub(super) struct SimulatedHeads {
     pub(super) caller: Caller,
 }
 
-const CAUSE: &str = "a simulated fault";
-
-fn refusal() -> (String, String) {
-    ("a simulated refusal".to_owned(), "wait".to_owned())
-}
-
 #[async_trait]
 impl SealedStore for SimulatedSealed {
     async fn put_new(&self, key: &str, bytes: Bytes, retention: Retention) -> Result<(), PutError> {
         let store = self.describe();
         let object = format!("{store}/{key}");
-        let unknown = |object| PutError::Unknown {
-            object,
-            cause: CAUSE.into(),
-        };
         match self.caller.turn(CallKind::Put, &store, key).await {
             Verdict::Go => self.put(key, bytes, retention).await,
             Verdict::GoAnswerLater => {
                 let answer = self.put(key, bytes, retention).await;
                 self.caller.wait(format!("answer to Put {object}")).await;
                 answer
-            }
-            Verdict::Lost => Err(unknown(object)),
-            Verdict::Done => {
-                // Whatever came of it: the answer is what got lost.
-                let _ = self.put(key, bytes, retention).await;
-                Err(unknown(object))
             }
             Verdict::Late => {
                 let (inner, key) = (self.inner.clone(), key.to_owned());
@@ -106,19 +90,14 @@ impl SealedStore for SimulatedSealed {
                 };
                 let what = format!("Put {object}");
                 self.caller.scheduler.later(what, Box::pin(effect));
-                Err(unknown(object))
+                Err(Fault::Done.put_error(object))
             }
-            Verdict::Transient => Err(PutError::Transient {
-                object,
-                cause: CAUSE.into(),
-            }),
-            Verdict::Refused => {
-                let (reason, next) = refusal();
-                Err(PutError::Refused {
-                    object,
-                    reason,
-                    next,
-                })
+            Verdict::Fails(fault) => {
+                if fault == Fault::Done {
+                    // Whatever came of it: the answer is what got lost.
+                    let _ = self.put(key, bytes, retention).await;
+                }
+                Err(fault.put_error(object))
             }
         }
     }
@@ -151,6 +130,10 @@ impl SealedStore for SimulatedSealed {
         self.inner.versions(prefix, after).await
     }
 
+    async fn posture(&self, expected: Expected) -> Knowledge<Vec<Setting>> {
+        self.inner.posture(expected).await
+    }
+
     fn describe(&self) -> String {
         self.inner.describe()
     }
@@ -181,41 +164,17 @@ impl SimulatedSealed {
 
     async fn read(&self, key: &str) -> Result<(), GetError> {
         let store = self.describe();
-        let verdict = self.caller.turn(CallKind::Get, &store, key).await;
-        let object = format!("{store}/{key}");
-        match verdict {
-            Verdict::Go | Verdict::GoAnswerLater => Ok(()),
-            Verdict::Refused => {
-                let (reason, next) = refusal();
-                Err(GetError::Refused {
-                    object,
-                    reason,
-                    next,
-                })
-            }
-            _ => Err(GetError::Transient {
-                object,
-                cause: CAUSE.into(),
-            }),
+        match self.caller.turn(CallKind::Get, &store, key).await {
+            Verdict::Fails(fault) => Err(fault.get_error(format!("{store}/{key}"))),
+            _ => Ok(()),
         }
     }
 
     async fn listed(&self, kind: CallKind, prefix: &str) -> Result<(), ListError> {
         let store = self.describe();
         match self.caller.turn(kind, &store, prefix).await {
-            Verdict::Go | Verdict::GoAnswerLater => Ok(()),
-            Verdict::Refused => {
-                let (reason, next) = refusal();
-                Err(ListError::Refused {
-                    store,
-                    reason,
-                    next,
-                })
-            }
-            _ => Err(ListError::Transient {
-                store,
-                cause: CAUSE.into(),
-            }),
+            Verdict::Fails(fault) => Err(fault.list_error(store)),
+            _ => Ok(()),
         }
     }
 }
@@ -224,18 +183,9 @@ impl SimulatedSealed {
 impl HeadStore for SimulatedHeads {
     async fn load(&self, key: &str) -> Result<Option<Stored>, HeadError> {
         let store = self.describe();
-        let verdict = self.caller.turn(CallKind::Load, &store, key).await;
-        let head = format!("{store}/{key}");
-        match verdict {
-            Verdict::Go | Verdict::GoAnswerLater => self.inner.load(key).await,
-            Verdict::Refused => {
-                let (reason, next) = refusal();
-                Err(HeadError::Refused { head, reason, next })
-            }
-            _ => Err(HeadError::Transient {
-                head,
-                cause: CAUSE.into(),
-            }),
+        match self.caller.turn(CallKind::Load, &store, key).await {
+            Verdict::Fails(fault) => Err(fault.head_error(format!("{store}/{key}"))),
+            _ => self.inner.load(key).await,
         }
     }
 
@@ -247,10 +197,6 @@ impl HeadStore for SimulatedHeads {
     ) -> Result<Version, SwapError> {
         let store = self.describe();
         let head = format!("{store}/{key}");
-        let unknown = |head| SwapError::Unknown {
-            head,
-            cause: CAUSE.into(),
-        };
         let size = Document::of(&new).size;
         let verdict = {
             let what = format!("Swap {store}/{key} to {size}");
@@ -266,12 +212,6 @@ impl HeadStore for SimulatedHeads {
                 self.caller.wait(format!("answer to Swap {head}")).await;
                 answer
             }
-            Verdict::Lost => Err(unknown(head)),
-            Verdict::Done => {
-                // Whatever came of it: the answer is what got lost.
-                let _ = self.exchange(key, expected, new).await;
-                Err(unknown(head))
-            }
             Verdict::Late => {
                 let (inner, ledger) = (self.inner.clone(), self.caller.ledger.clone());
                 let (key, expected) = (key.to_owned(), expected.cloned());
@@ -280,15 +220,14 @@ impl HeadStore for SimulatedHeads {
                 };
                 let what = format!("Swap {head} to {size}");
                 self.caller.scheduler.later(what, Box::pin(effect));
-                Err(unknown(head))
+                Err(Fault::Done.swap_error(head))
             }
-            Verdict::Transient => Err(SwapError::Transient {
-                head,
-                cause: CAUSE.into(),
-            }),
-            Verdict::Refused => {
-                let (reason, next) = refusal();
-                Err(SwapError::Refused { head, reason, next })
+            Verdict::Fails(fault) => {
+                if fault == Fault::Done {
+                    // Whatever came of it: the answer is what got lost.
+                    let _ = self.exchange(key, expected, new).await;
+                }
+                Err(fault.swap_error(head))
             }
         }
     }
