@@ -16,7 +16,9 @@ mod error;
 mod head;
 mod key;
 mod listing;
+mod posture;
 mod sealed;
+mod secret;
 
 pub mod conformance;
 pub mod fault;
@@ -27,6 +29,8 @@ pub use error::{BoxError, GetError, HeadError, ListError, PutError, SwapError};
 pub use head::{HeadStore, MAX_HEAD_BYTES, Stored, Version};
 pub use key::{MAX_KEY_BYTES, key_is_valid};
 pub use listing::{ObjectPages, VersionPages};
+pub use posture::{Aspect, Expected, Lock, Setting, SettingState};
 pub use sealed::{
     Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionPage,
 };
+pub use secret::{RemoteKey, Secret, SecretError};

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::error::{GetError, HeadError, ListError, PutError, SwapError};
 use crate::head::{HeadStore, Stored, Version, swap_refusal};
 use crate::key::{INVALID_KEY, key_is_valid};
+use crate::posture::{Expected, Setting};
 use crate::sealed::{
     Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionPage,
 };
@@ -218,6 +219,12 @@ impl SealedStore for MemorySealedStore {
         }
         page.more = found.next().is_some();
         Ok(Knowledge::Known(page))
+    }
+
+    async fn posture(&self, _expected: Expected) -> Knowledge<Vec<Setting>> {
+        Knowledge::NotApplicable {
+            reason: "a store in memory has no settings".to_owned(),
+        }
     }
 
     fn describe(&self) -> String {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::error::{GetError, ListError, PutError};
 use crate::key::key_is_valid;
+use crate::posture::{Expected, Setting};
 
 /// A store of immutable objects by key: a bucket or container with a retention
 /// lock, or a folder.
@@ -87,6 +88,11 @@ pub trait SealedStore: Send + Sync + Debug {
         after: Option<&str>,
     ) -> Result<Knowledge<VersionPage>, ListError>;
 
+    /// What the store's settings are, one by one, beside what they should be;
+    /// or why this store has none. Settings that cannot be read are among them
+    /// as unknown, so that this never fails.
+    async fn posture(&self, expected: Expected) -> Knowledge<Vec<Setting>>;
+
     /// The store's address, as in the settings: `file:data/aws/sealed`.
     fn describe(&self) -> String;
 }
@@ -115,6 +121,10 @@ impl<S: SealedStore + ?Sized> SealedStore for Arc<S> {
         after: Option<&str>,
     ) -> Result<Knowledge<VersionPage>, ListError> {
         (**self).versions(prefix, after).await
+    }
+
+    async fn posture(&self, expected: Expected) -> Knowledge<Vec<Setting>> {
+        (**self).posture(expected).await
     }
 
     fn describe(&self) -> String {

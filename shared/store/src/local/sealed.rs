@@ -13,6 +13,7 @@ use super::folder::{CreateError, Folder, PublishFailure, ReadFailure};
 use super::{blocking, walk};
 use crate::error::{GetError, ListError, PutError};
 use crate::key::key_is_valid;
+use crate::posture::{Expected, Setting};
 use crate::sealed::{Knowledge, Page, Retention, SealedStore, VersionPage};
 
 /// How many objects a page holds.
@@ -149,6 +150,12 @@ impl SealedStore for LocalSealedStore {
         Ok(Knowledge::NotApplicable {
             reason: "a local folder keeps no versions and has no lock".to_owned(),
         })
+    }
+
+    async fn posture(&self, _expected: Expected) -> Knowledge<Vec<Setting>> {
+        Knowledge::NotApplicable {
+            reason: "a local folder has no settings of its own".to_owned(),
+        }
     }
 
     fn describe(&self) -> String {

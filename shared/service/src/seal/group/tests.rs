@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use countersign_store::fault::{CallKind, Fault};
 use countersign_store::{
-    GetError, Knowledge, ListError, Page, PutError, Retention, SealedStore, VersionPage,
+    Expected, GetError, Knowledge, ListError, Page, PutError, Retention, SealedStore, Setting,
+    VersionPage,
 };
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -74,6 +75,10 @@ impl SealedStore for Slow {
         after: Option<&str>,
     ) -> Result<Knowledge<VersionPage>, ListError> {
         self.inner.versions(prefix, after).await
+    }
+
+    async fn posture(&self, expected: Expected) -> Knowledge<Vec<Setting>> {
+        self.inner.posture(expected).await
     }
 
     fn describe(&self) -> String {
