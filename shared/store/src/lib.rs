@@ -12,6 +12,7 @@
 //! keys and bytes out. It never reads the clock, and it never repeats a call:
 //! each error says whether a caller may.
 
+mod address;
 mod error;
 mod head;
 mod key;
@@ -19,12 +20,15 @@ mod listing;
 mod posture;
 mod sealed;
 mod secret;
+#[cfg(all(test, any(feature = "aws", feature = "azure", feature = "gcp")))]
+mod testing;
 
 pub mod conformance;
 pub mod fault;
 pub mod local;
 pub mod memory;
 
+pub use address::{AddressError, Bucket, KeyAddress, StoreAddress};
 pub use error::{BoxError, GetError, HeadError, ListError, PutError, SwapError};
 pub use head::{HeadStore, MAX_HEAD_BYTES, Stored, Version};
 pub use key::{MAX_KEY_BYTES, key_is_valid};
