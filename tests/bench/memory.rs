@@ -13,7 +13,7 @@ use countersign_service::init::init;
 use countersign_service::keys;
 use countersign_service::seal::Sealer;
 use countersign_service::verify::{self, Options, Verdict};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::corpus::Corpus;
 use crate::world::{CHAIN, seal};
@@ -57,8 +57,7 @@ fn measured(what: &str, folder: &Path, path: &Path) -> Result<f64, String> {
 
 /// Seals that many records, or verifies, and prints this process's peak in KiB.
 pub fn child(what: &str, folder: &Path, path: &Path) -> Result<(), String> {
-    let runtime = Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| error.to_string())?;
+    let runtime = countersign_service::runtime().map_err(|error| error.to_string())?;
     match what {
         "verify" => verify_all(&runtime, folder)?,
         records => {

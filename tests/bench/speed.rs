@@ -154,7 +154,7 @@ pub fn anchor(world: &World) {
 fn verify(world: &World, concurrency: usize) {
     let options = Options {
         chain: Some(CHAIN.into()),
-        concurrency,
+        concurrency: Some(concurrency),
         ..Options::default()
     };
     let clock = &*world.clouds.clock;

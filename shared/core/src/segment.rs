@@ -176,7 +176,20 @@ impl Segment {
     /// # Errors
     /// The first thing that does not hold.
     pub fn open(object: &[u8], key: &VerifierKey) -> Result<Self, SegmentError> {
-        let content = decompress(object, MAX_CONTENT_BYTES)?;
+        Self::open_in(Vec::new(), object, key)
+    }
+
+    /// As [`Segment::open`], in a buffer that was used before: who opens many
+    /// asks for memory once. [`Segment::into_parts`] gives it back.
+    ///
+    /// # Errors
+    /// As [`Segment::open`].
+    pub fn open_in(
+        buffer: Vec<u8>,
+        object: &[u8],
+        key: &VerifierKey,
+    ) -> Result<Self, SegmentError> {
+        let content = decompress_in(buffer, object, MAX_CONTENT_BYTES)?;
         let body_at = first_line(&content)? + 1;
         let header: Header = signed::open(&content[..body_at - 1], key)?;
         header.check()?;
@@ -234,9 +247,9 @@ impl Segment {
         &self.leaves
     }
 
-    /// As [`Segment::leaves`]; the content is given up.
-    pub fn into_leaves(self) -> Vec<Hash> {
-        self.leaves
+    /// What [`Segment::leaves`] gives, and the buffer that holds the content.
+    pub fn into_parts(self) -> (Vec<Hash>, Vec<u8>) {
+        (self.leaves, self.content)
     }
 
     /// Bytes of the content, uncompressed.
@@ -388,6 +401,17 @@ pub fn compress(parts: &[&[u8]], level: i32) -> Result<Vec<u8>, FrameError> {
 /// When it is not, is damaged, or holds more than `limit` bytes; memory is
 /// bounded by `limit` whatever the frame claims.
 pub fn decompress(object: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
+    decompress_in(Vec::new(), object, limit)
+}
+
+/// How many bytes of content an object claims to hold, which is how many
+/// [`decompress`] asks for; none where it is no frame or does not say.
+pub fn claimed_bytes(object: &[u8]) -> Option<u64> {
+    zstd::zstd_safe::get_frame_content_size(object).ok()?
+}
+
+fn decompress_in(mut content: Vec<u8>, object: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
+    content.clear();
     if object.first_chunk() != Some(&ZSTD_MAGIC) {
         return Err(FrameError::NotOneFrame);
     }
@@ -410,13 +434,12 @@ pub fn decompress(object: &[u8], limit: usize) -> Result<Vec<u8>, FrameError> {
     }
     if let Some(bytes) = claimed {
         // Claimed in vain, it is address space and no memory.
-        let mut content = Vec::with_capacity(bytes as usize);
+        content.reserve_exact(bytes as usize);
         zstd::bulk::Decompressor::new()
             .and_then(|mut decompressor| decompressor.decompress_to_buffer(object, &mut content))
             .map_err(damaged)?;
         return Ok(content);
     }
-    let mut content = Vec::new();
     let mut decoder = zstd::stream::Decoder::with_buffer(object)
         .map_err(damaged)?
         .single_frame();

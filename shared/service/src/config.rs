@@ -99,6 +99,16 @@ pub enum Location {
     File(PathBuf),
 }
 
+impl Location {
+    /// How many objects to ask for at a time: of a folder as many as there are
+    /// cores to read them, of what is far away more, to wait for them together.
+    pub fn reads_at_a_time(&self) -> usize {
+        match self {
+            Self::File(_) => std::thread::available_parallelism().map_or(2, usize::from),
+        }
+    }
+}
+
 /// A key's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyLocation {

@@ -26,6 +26,20 @@ pub mod witness;
 
 pub use printable::printable;
 
+/// The runtime that programs run the jobs on.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Splitting takes a thread a core; files and the rest want some too. With
+        // many more, the C library keeps memory for each of them.
+        .max_blocking_threads(cores + 2)
+        .build()
+}
+
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

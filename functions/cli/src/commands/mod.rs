@@ -44,9 +44,7 @@ pub fn run(cli: Cli) -> Outcome {
 }
 
 fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    countersign_service::runtime()
         .map_err(|error| Failure::undone(format_args!("no threads to work with: {error}")))?
         .block_on(work)
 }

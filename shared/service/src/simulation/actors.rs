@@ -217,7 +217,7 @@ impl Actor {
             chain.settings.allow_empty = !self.ledger.holds_records(&chain.settings.name);
         }
         let options = Options {
-            concurrency: self.random.between(1, 4) as usize,
+            concurrency: Some(self.random.between(1, 4) as usize),
             ..Options::default()
         };
         let clock = self.clock();

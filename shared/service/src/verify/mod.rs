@@ -18,6 +18,7 @@ mod posture;
 mod published;
 mod read;
 mod report;
+mod room;
 mod run;
 mod series;
 mod since;
@@ -43,7 +44,7 @@ pub use report::{
 pub use series::{Break, Growth, Point, SourceVolume, Volume};
 
 /// What is verified, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// One chain by name (or all its shards); all of them otherwise. The others
     /// are read too, since their records hold its anchors.
@@ -52,19 +53,10 @@ pub struct Options {
     pub since: Option<Since>,
     /// Milliseconds since 1970 that ages are taken from instead of now.
     pub at_millis: Option<u64>,
-    /// Segments that are read at a time.
-    pub concurrency: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            chain: None,
-            since: None,
-            at_millis: None,
-            concurrency: std::thread::available_parallelism().map_or(2, usize::from),
-        }
-    }
+    /// Objects that are asked for at a time; as many as suit the store where none
+    /// is given. How many segments are open at a time follows the cores and the
+    /// memory that is allowed.
+    pub concurrency: Option<usize>,
 }
 
 /// A size that is trusted.

@@ -14,6 +14,7 @@ use countersign_store::SealedStore;
 use sha2::{Digest, Sha256};
 
 use super::fetch::{Absent, get};
+use super::room::Room;
 use super::volume::{Activity, Hours};
 use crate::objects::MAX_OBJECT_BYTES;
 use crate::publish::is_anchors_alone;
@@ -27,6 +28,7 @@ pub(super) struct Reading {
     pub(super) logs: Vec<VerifierKey>,
     /// The witnesses whose anchors this chain may hold, by their place.
     pub(super) witnesses: Vec<(usize, VerifierKey)>,
+    pub(super) room: Arc<Room>,
 }
 
 /// What stands at a segment's name.
@@ -84,8 +86,11 @@ pub(super) struct BadAnchor {
 }
 
 impl Reading {
-    /// Reads the segment named by its start.
-    pub(super) async fn read(self: Arc<Self>, start: u64) -> Read {
+    /// Reads the segment named by its start, which the listing says holds so many
+    /// bytes.
+    pub(super) async fn read(self: Arc<Self>, start: u64, bytes: u64) -> Read {
+        let room = Arc::clone(&self.room);
+        let _fetched = room.object(bytes).await;
         let object = match get(&*self.store, &names::segment(start), MAX_OBJECT_BYTES).await {
             Ok(object) => object,
             Err(absent) => {
@@ -95,31 +100,47 @@ impl Reading {
                 };
             }
         };
-        let work = tokio::task::spawn_blocking(move || self.open(&object));
-        work.await.unwrap_or_else(|error| Read {
-            outcome: Outcome::Absent(Absent::Unreadable(format!(
-                "reading the segment was aborted: {error}"
-            ))),
-            object_sha256: None,
-        })
-    }
-
-    fn open(&self, object: &Bytes) -> Read {
-        let object_sha256 = body_sha256(object);
-        let outcome = match Segment::open(object, &self.key) {
-            Ok(segment) => {
-                let sha256 = object_sha256.clone();
-                Outcome::Whole(Box::new(self.inspect(segment, sha256, object.len() as u64)))
+        let mut place = room.content(&object).await;
+        let buffer = place.take_buffer();
+        let work = tokio::task::spawn_blocking(move || self.open(&object, buffer));
+        match work.await {
+            Ok((read, buffer)) => {
+                place.put_back(buffer);
+                read
             }
-            Err(error) => Outcome::Broken(error),
-        };
-        Read {
-            outcome,
-            object_sha256: Some(object_sha256),
+            Err(error) => Read {
+                outcome: Outcome::Absent(Absent::Unreadable(format!(
+                    "reading the segment was aborted: {error}"
+                ))),
+                object_sha256: None,
+            },
         }
     }
 
-    fn inspect(&self, segment: Segment, object_sha256: String, object_bytes: u64) -> Whole {
+    /// Opens a segment in a buffer, which comes back.
+    fn open(&self, object: &Bytes, buffer: Vec<u8>) -> (Read, Vec<u8>) {
+        let object_sha256 = body_sha256(object);
+        let (outcome, buffer) = match Segment::open_in(buffer, object, &self.key) {
+            Ok(segment) => {
+                let sha256 = object_sha256.clone();
+                let (whole, buffer) = self.inspect(segment, sha256, object.len() as u64);
+                (Outcome::Whole(Box::new(whole)), buffer)
+            }
+            Err(error) => (Outcome::Broken(error), Vec::new()),
+        };
+        let read = Read {
+            outcome,
+            object_sha256: Some(object_sha256),
+        };
+        (read, buffer)
+    }
+
+    fn inspect(
+        &self,
+        segment: Segment,
+        object_sha256: String,
+        object_bytes: u64,
+    ) -> (Whole, Vec<u8>) {
         let (mut anchors, mut bad_anchors) = (Vec::new(), Vec::new());
         let mut activity = Activity::new(Hours::of_millis(segment.header.sealed_at_millis()));
         let mut reader = RecordReader::default();
@@ -135,17 +156,21 @@ impl Reading {
             }
         });
         let line = IndexLine::new(&segment.header, &summary, object_sha256, object_bytes);
-        Whole {
+        let header = segment.header.clone();
+        let content_bytes = segment.content_bytes();
+        let (leaves, buffer) = segment.into_parts();
+        let whole = Whole {
             meaning: line.meaning(),
-            content_bytes: segment.content_bytes(),
+            content_bytes,
             bad,
             anchors,
             bad_anchors,
             anchors_alone: is_anchors_alone(&summary),
             activity,
-            header: segment.header.clone(),
-            leaves: segment.into_leaves(),
-        }
+            header,
+            leaves,
+        };
+        (whole, buffer)
     }
 
     /// Reads an anchor's record. None if it anchors a chain that this deployment

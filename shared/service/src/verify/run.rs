@@ -16,6 +16,7 @@ use super::match_anchors::{Holder, Matched, Matching};
 use super::names::Names;
 use super::read::Reading;
 use super::report::{ChainReport, PolicyReport, Report, Status, Verdict};
+use super::room::Room;
 use super::series::{Growth, Volume};
 use super::walk::Walk;
 use super::{Options, Progress, Since, VerifyError, codes, posture, published, since};
@@ -126,7 +127,7 @@ impl<'a> Run<'a> {
             });
         }
         for subject in &mut subjects {
-            let concurrency = self.options.concurrency;
+            let concurrency = self.concurrency(subject.chain);
             subject.anchors = anchors::load(deployment, subject.chain, started, concurrency).await;
         }
         Ok(subjects)
@@ -181,7 +182,7 @@ impl<'a> Run<'a> {
         }
         let (chain, names, checks) = (subject.chain, &subject.names, &mut subject.checks);
         let store = &*chain.sealed;
-        let concurrency = self.options.concurrency;
+        let concurrency = self.concurrency(subject.chain);
         let (genesis, stored) = published::genesis(store, &chain.key, checks).await;
         let since = subject.since.map_or(0, |since| since.size);
         let sizes = &names.checkpoints[names.checkpoints.partition_point(|size| *size < since)..];
@@ -234,6 +235,12 @@ impl<'a> Run<'a> {
         });
     }
 
+    /// How many objects of the chain's store are asked for at a time.
+    fn concurrency(&self, chain: &Chain) -> usize {
+        let suits = || chain.settings.sealed.reads_at_a_time();
+        self.options.concurrency.unwrap_or_else(suits)
+    }
+
     fn reading(&self, chain: &Chain) -> Reading {
         let deployment = self.deployment;
         let of_cloud = deployment.witnesses.iter().enumerate();
@@ -245,6 +252,7 @@ impl<'a> Run<'a> {
                 .filter(|(_, witness)| witness.settings.cloud == chain.settings.cloud)
                 .map(|(place, witness)| (place, witness.key.clone()))
                 .collect(),
+            room: Arc::new(Room::new()),
         }
     }
 

@@ -78,10 +78,10 @@ impl Walker<'_> {
         let at = names.segments.partition_point(|(start, _)| *start < from);
         let entries = &names.segments[at..];
         let reading = Arc::clone(&self.walk.reading);
-        let reads = stream::iter(entries.iter().copied()).map(|(start, _)| {
+        let reads = stream::iter(entries.iter().copied()).map(|(start, bytes)| {
             let reading = Arc::clone(&reading);
             // A task of its own, so that it goes on while the tree is hashed.
-            async move { tokio::spawn(reading.read(start)).await }
+            async move { tokio::spawn(reading.read(start, bytes)).await }
         });
         let mut reads = reads.buffered(self.walk.concurrency.max(1));
         for (nth, (start, bytes)) in entries.iter().enumerate() {
