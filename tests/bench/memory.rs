@@ -86,14 +86,16 @@ fn seal_all(
     runtime.block_on(async {
         let begun = init(&settings, None, None, &SystemClock).await;
         begun.map_err(|error| error.to_string())?;
-        let deployment =
-            Deployment::open(settings.clone(), None).map_err(|error| error.to_string())?;
+        let deployment = Deployment::open(settings.clone(), None)
+            .await
+            .map_err(|error| error.to_string())?;
         let chain = deployment
             .chains_named(CHAIN)
             .map_err(|error| error.to_string())?[0]
             .clone();
-        let signer = keys::chain_signer(&chain.settings).map_err(|error| error.to_string())?;
-        let sealer = Sealer::open(chain, Arc::new(signer), Arc::new(SystemClock), 12);
+        let signer = keys::chain_signer(&chain.settings, &deployment.stores).await;
+        let signer = signer.map_err(|error| error.to_string())?;
+        let sealer = Sealer::open(chain, signer, Arc::new(SystemClock), 12);
         let mut sealer = sealer.map_err(|error| error.to_string())?;
         seal(&mut sealer, corpus.deliveries(records)).await;
         let anchored = anchor(&deployment, Arc::new(SystemClock)).await;
@@ -105,8 +107,9 @@ fn seal_all(
 }
 
 fn verify_all(runtime: &Runtime, folder: &Path) -> Result<(), String> {
-    let deployment =
-        Deployment::open(settings(folder)?, None).map_err(|error| error.to_string())?;
+    let deployment = runtime
+        .block_on(Deployment::open(settings(folder)?, None))
+        .map_err(|error| error.to_string())?;
     let options = Options::default();
     let report = runtime.block_on(verify::verify(&deployment, &options, &SystemClock, &()));
     let report = report.map_err(|error| error.to_string())?;

@@ -1,7 +1,6 @@
 //! Speeds, each over the same records.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use countersign_core::json::Canonicalizer;
 use countersign_core::segment;
@@ -138,13 +137,14 @@ fn canonicalize_with_serde(lines: &[&[u8]]) {
 /// Publishes and witnesses every chain.
 pub fn anchor(world: &World) {
     let mut signers = Signers::new();
+    let stores = &world.deployment.stores;
     for chain in &world.deployment.chains {
-        let signer = keys::chain_signer(&chain.settings).expect("its key");
-        signers.insert(chain.origin().to_owned(), Arc::new(signer));
+        let signer = world.run(keys::chain_signer(&chain.settings, stores));
+        signers.insert(chain.origin().to_owned(), signer.expect("its key"));
     }
     for witness in &world.deployment.witnesses {
-        let signer = keys::witness_signer(&witness.settings).expect("its key");
-        signers.insert(witness.settings.key_name.clone(), Arc::new(signer));
+        let signer = world.run(keys::witness_signer(&witness.settings, stores));
+        signers.insert(witness.settings.key_name.clone(), signer.expect("its key"));
     }
     let clock = world.clouds.clock.clone();
     let report = world.run(anchor_with(&world.deployment, &signers, clock));

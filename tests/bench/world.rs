@@ -36,7 +36,7 @@ impl World {
         let faults = Faults::new();
         let (clouds, deployment) = runtime.block_on(async {
             let clouds = Clouds::new().await;
-            let deployment = in_memory(clouds.deployment(), &faults).await;
+            let deployment = in_memory(clouds.deployment().await, &faults).await;
             (clouds, deployment)
         });
         Self {
@@ -54,7 +54,8 @@ impl World {
     /// A writer of the measured chain that has nothing in memory yet.
     pub fn sealer(&self) -> Sealer {
         let chain = self.deployment.chains_named(CHAIN).expect("a chain")[0].clone();
-        let signer = Arc::new(keys::chain_signer(&chain.settings).expect("its key"));
+        let signer = self.run(keys::chain_signer(&chain.settings, &self.deployment.stores));
+        let signer = signer.expect("its key");
         Sealer::open(chain, signer, self.clouds.clock.clone(), 12).expect("its own key")
     }
 

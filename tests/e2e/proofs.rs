@@ -19,7 +19,7 @@ async fn the_first_the_last_and_a_hundred_others_are_proven() {
         }
     }
     assert_eq!(clouds.anchor().await.exit_code(), 0);
-    let deployment = clouds.deployment();
+    let deployment = clouds.deployment().await;
     let chain = deployment.chains_named("aws").unwrap()[0];
     // What an auditor gets, and nothing else.
     let (policy, _) = read_policy(&clouds.path("countersign.aws.policy")).unwrap();

@@ -353,7 +353,9 @@ async fn another_genesis_policy_or_head_is_found() {
 
     // A policy with other keys.
     let swapped = other.path("countersign.policy");
-    let deployment = Deployment::open(clouds.settings(), Some(&swapped)).unwrap();
+    let deployment = Deployment::open(clouds.settings(), Some(&swapped))
+        .await
+        .unwrap();
     let report = clouds.verify_with(&deployment).await;
     assert_eq!(report["result"], "failed");
     assert!(

@@ -91,14 +91,15 @@ impl Clouds {
     }
 
     /// All stores, under the pinned policy.
-    pub fn deployment(&self) -> Deployment {
-        Deployment::open(self.settings(), None).unwrap()
+    pub async fn deployment(&self) -> Deployment {
+        Deployment::open(self.settings(), None).await.unwrap()
     }
 
     /// The signer of a chain.
     pub fn signer(&self, chain: &str) -> SeedSigner {
-        let settings = self.settings();
-        keys::chain_signer(settings.chains_named(chain).next().unwrap()).unwrap()
+        let file = fs::read(self.path(&format!("keys/{chain}.seed"))).unwrap();
+        let origin = format!("audit.example.org/{chain}");
+        SeedSigner::new(&origin, KeyKind::Log, &Seed::parse(&file).unwrap()).unwrap()
     }
 
     /// Seals deliveries (name and bytes); broken ones are returned with their error.
@@ -107,9 +108,10 @@ impl Clouds {
         chain: &str,
         deliveries: Vec<(String, Vec<u8>)>,
     ) -> (Vec<Receipt>, Vec<JobError>) {
-        let deployment = self.deployment();
+        let deployment = self.deployment().await;
         let chain = deployment.chains_named(chain).unwrap()[0].clone();
-        let signer = Arc::new(keys::chain_signer(&chain.settings).unwrap());
+        let signer = keys::chain_signer(&chain.settings, &deployment.stores);
+        let signer = signer.await.unwrap();
         let mut sealers = [Sealer::open(chain, signer, self.clock.clone(), 12).unwrap()];
         let mut job = Job::new(&mut sealers, 1 << 30);
         let (mut receipts, mut errors) = (Vec::new(), Vec::new());
@@ -132,14 +134,14 @@ impl Clouds {
 
     /// Publishes and witnesses every chain once.
     pub async fn anchor(&self) -> AnchorReport {
-        anchor(&self.deployment(), self.clock.clone())
+        anchor(&self.deployment().await, self.clock.clone())
             .await
             .unwrap()
     }
 
     /// Verifies everything; the report as the command line prints it.
     pub async fn verify(&self) -> Value {
-        self.verify_with(&self.deployment()).await
+        self.verify_with(&self.deployment().await).await
     }
 
     /// Verifies a deployment, which may have another policy.

@@ -50,17 +50,13 @@ pub fn check_time(time: u64) -> Result<(), SignError> {
     Ok(())
 }
 
-/// Cosigns a checkpoint's body.
-///
-/// Says nothing about whether it should be: [`crate::witness::decide`] first, and persist its
-/// outcome before the line is given out.
+/// What a witness signs to cosign a checkpoint's body, if the key may and the time fits.
 ///
 /// # Errors
 ///
-/// When the key is not a witness's, the time is not one that a cosignature may carry (zero, or
-/// above 2^63 - 1), or signing fails.
-pub fn cosign(signer: &dyn Signer, time: u64, body: &str) -> Result<SignatureLine, SignError> {
-    let key = signer.key();
+/// When the key is not a witness's, or the time is not one that a cosignature may carry (zero,
+/// or above 2^63 - 1).
+pub fn message_for(key: &VerifierKey, time: u64, body: &str) -> Result<Vec<u8>, SignError> {
     if key.kind() != KeyKind::Witness {
         return Err(SignError(format!(
             "{} is a log's key; only a witness cosigns",
@@ -68,7 +64,20 @@ pub fn cosign(signer: &dyn Signer, time: u64, body: &str) -> Result<SignatureLin
         )));
     }
     check_time(time)?;
-    let signature = signer.sign(&message(time, body))?;
+    Ok(message(time, body))
+}
+
+/// Cosigns a checkpoint's body.
+///
+/// Says nothing about whether it should be: [`crate::witness::decide`] first, and persist its
+/// outcome before the line is given out.
+///
+/// # Errors
+///
+/// As [`message_for`], or when signing fails.
+pub fn cosign(signer: &dyn Signer, time: u64, body: &str) -> Result<SignatureLine, SignError> {
+    let key = signer.key();
+    let signature = signer.sign(&message_for(key, time, body)?)?;
     Ok(line(key, time, &signature))
 }
 

@@ -212,7 +212,38 @@ pub struct Index {
 }
 
 impl Index {
-    /// Encodes and signs an index.
+    /// An index that is to be signed: its header, and its lines as they are stored.
+    pub fn unsigned(
+        origin: &str,
+        from: u64,
+        size: u64,
+        lines: &[IndexLine],
+    ) -> (IndexHeader, Vec<u8>) {
+        let mut body = Vec::new();
+        for line in lines {
+            body.extend_from_slice(&canonical(line));
+            body.push(b'\n');
+        }
+        let header = IndexHeader {
+            body_sha256: body_sha256(&body),
+            countersign: "index/v1".into(),
+            from,
+            origin: origin.into(),
+            signature: None,
+            size,
+        };
+        (header, body)
+    }
+
+    /// Encodes an index from its signed header line and its lines.
+    ///
+    /// # Errors
+    /// When the lines are over the cap of an object.
+    pub fn encode(header_line: &[u8], body: &[u8], level: i32) -> Result<Vec<u8>, FrameError> {
+        segment::encode(header_line, &[body], level)
+    }
+
+    /// Encodes and signs an index with a key that is at hand.
     ///
     /// # Errors
     /// When the signer cannot sign, or the lines are over the cap of an object.
@@ -224,21 +255,9 @@ impl Index {
         signer: &dyn Signer,
         level: i32,
     ) -> Result<Vec<u8>, SealIndexError> {
-        let mut body = Vec::new();
-        for line in lines {
-            body.extend_from_slice(&canonical(line));
-            body.push(b'\n');
-        }
-        let mut header = IndexHeader {
-            body_sha256: body_sha256(&body),
-            countersign: "index/v1".into(),
-            from,
-            origin: origin.into(),
-            signature: None,
-            size,
-        };
+        let (mut header, body) = Self::unsigned(origin, from, size, lines);
         let header = signed::sign(&mut header, signer)?;
-        Ok(segment::encode(&header, &[&body], level)?)
+        Ok(Self::encode(&header, &body, level)?)
     }
 
     /// Decodes an index and checks its form, signature, hash, and that its lines

@@ -84,8 +84,18 @@ pub fn message<T: Document>(document: &mut T) -> Vec<u8> {
 /// When the signer cannot sign.
 pub fn sign<T: Document>(document: &mut T, signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
     let signature = signer.sign(&message(document))?;
-    document.set_signature(Some(keys::tagged_signature(signer.key(), &signature)));
-    Ok(canonical(document))
+    Ok(with_signature(document, signer.key(), &signature))
+}
+
+/// The canonical line of a document with a signature over its [`message`] that
+/// was made elsewhere.
+pub fn with_signature<T: Document>(
+    document: &mut T,
+    key: &VerifierKey,
+    signature: &[u8; 64],
+) -> Vec<u8> {
+    document.set_signature(Some(keys::tagged_signature(key, signature)));
+    canonical(document)
 }
 
 /// Reads a document's line and checks its form, type, chain and signature.

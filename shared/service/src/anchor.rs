@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use countersign_core::keys::Signer;
-
 use crate::chain::{Chain, Deployment, Witness};
 use crate::clock::Clock;
 use crate::config::ConfigError;
-use crate::keys::{self, KeyOpenError};
+use crate::keys::{self, KeyOpenError, Signer};
 use crate::outside::{OutsideResult, feed_all};
 use crate::publish::{PublishError, Published, publish};
 use crate::seal::{Pending, SealError, Sealer};
@@ -104,12 +102,12 @@ pub async fn anchor(
 ) -> Result<AnchorReport, AnchorError> {
     let mut signers = Signers::new();
     for chain in &deployment.chains {
-        let signer = keys::chain_signer(&chain.settings)?;
-        signers.insert(chain.origin().to_owned(), Arc::new(signer));
+        let signer = keys::chain_signer(&chain.settings, &deployment.stores).await?;
+        signers.insert(chain.origin().to_owned(), signer);
     }
     for witness in &deployment.witnesses {
-        let signer = keys::witness_signer(&witness.settings)?;
-        signers.insert(witness.settings.key_name.clone(), Arc::new(signer));
+        let signer = keys::witness_signer(&witness.settings, &deployment.stores).await?;
+        signers.insert(witness.settings.key_name.clone(), signer);
     }
     Ok(anchor_with(deployment, &signers, clock).await)
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use countersign_core::keys::{KeyKind, VerifierKey};
 use countersign_core::policy::{Policy, PolicyError};
 use countersign_core::segment::body_sha256;
-use countersign_store::local::{LocalHeadStore, LocalSealedStore};
 use countersign_store::{HeadStore, Retention, SealedStore};
 use data_encoding::HEXLOWER;
 
-use crate::config::{ChainSettings, Location, Settings, WitnessSettings};
+use crate::config::{ChainSettings, Settings, WitnessSettings};
+use crate::stores::{AccessError, Stores};
 
 /// A policy file has at most this many bytes.
 const MAX_POLICY_BYTES: u64 = 1 << 20;
@@ -79,6 +79,8 @@ pub struct Deployment {
     pub chains: Vec<Chain>,
     /// The witnesses, in the order of their names.
     pub witnesses: Vec<Witness>,
+    /// What opened their stores, and opens their keys.
+    pub stores: Arc<Stores>,
 }
 
 /// Why a deployment cannot be opened.
@@ -119,6 +121,9 @@ pub enum OpenError {
         /// Its key name.
         name: String,
     },
+    /// A store cannot be reached.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// No chain of that name.
     #[error("there is no chain `{name}` in the settings; there are: {known}")]
     NoSuchChain {
@@ -157,26 +162,26 @@ impl Deployment {
     /// there shows when it is read.
     ///
     /// # Errors
-    /// When the policy cannot be read or does not know a chain or witness.
-    pub fn open(settings: Settings, policy_path: Option<&Path>) -> Result<Self, OpenError> {
+    /// When the policy cannot be read or does not know a chain or witness, or there
+    /// is no way to reach a store.
+    pub async fn open(settings: Settings, policy_path: Option<&Path>) -> Result<Self, OpenError> {
+        let stores = Stores::default();
         let path = policy_path.unwrap_or(&settings.policy);
         let (policy, bytes) = read_policy(path)?;
-        let chains = settings
-            .chains
-            .iter()
-            .map(|chain| open_chain(chain, &policy))
-            .collect::<Result<_, _>>()?;
-        let witnesses = settings
-            .witnesses
-            .iter()
-            .map(|witness| open_witness(witness, &policy))
-            .collect::<Result<_, _>>()?;
+        let (mut chains, mut witnesses) = (Vec::new(), Vec::new());
+        for chain in &settings.chains {
+            chains.push(open_chain(chain, &policy, &stores).await?);
+        }
+        for witness in &settings.witnesses {
+            witnesses.push(open_witness(witness, &policy, &stores).await?);
+        }
         Ok(Self {
             policy,
             policy_sha256: body_sha256(&bytes),
             chains,
             witnesses,
             settings,
+            stores: Arc::new(stores),
         })
     }
 
@@ -236,7 +241,11 @@ impl Deployment {
     }
 }
 
-fn open_chain(settings: &ChainSettings, policy: &Policy) -> Result<Chain, OpenError> {
+async fn open_chain(
+    settings: &ChainSettings,
+    policy: &Policy,
+    stores: &Stores,
+) -> Result<Chain, OpenError> {
     let key = policy
         .log(&settings.origin)
         .ok_or_else(|| OpenError::UnknownChain {
@@ -244,13 +253,17 @@ fn open_chain(settings: &ChainSettings, policy: &Policy) -> Result<Chain, OpenEr
         })?;
     Ok(Chain {
         key: key.clone(),
-        sealed: sealed_store(&settings.sealed),
-        head: head_store(&settings.head),
+        sealed: stores.sealed(&settings.sealed, settings.lock).await?,
+        head: stores.head(&settings.head).await?,
         settings: settings.clone(),
     })
 }
 
-fn open_witness(settings: &WitnessSettings, policy: &Policy) -> Result<Witness, OpenError> {
+async fn open_witness(
+    settings: &WitnessSettings,
+    policy: &Policy,
+    stores: &Stores,
+) -> Result<Witness, OpenError> {
     let witness = policy
         .witness(&settings.key_name)
         .filter(|witness| witness.key.kind() == KeyKind::Witness)
@@ -259,18 +272,8 @@ fn open_witness(settings: &WitnessSettings, policy: &Policy) -> Result<Witness, 
         })?;
     Ok(Witness {
         key: witness.key.clone(),
-        sealed: sealed_store(&settings.sealed),
-        state: head_store(&settings.state),
+        sealed: stores.sealed(&settings.sealed, settings.lock).await?,
+        state: stores.head(&settings.state).await?,
         settings: settings.clone(),
     })
-}
-
-fn sealed_store(location: &Location) -> Arc<dyn SealedStore> {
-    let Location::File(path) = location;
-    Arc::new(LocalSealedStore::open(path))
-}
-
-fn head_store(location: &Location) -> Arc<dyn HeadStore> {
-    let Location::File(path) = location;
-    Arc::new(LocalHeadStore::open(path))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use countersign_core::checkpoint::origin_is_valid;
 use countersign_core::record::Cloud;
+use countersign_store::{KeyAddress, Lock, StoreAddress};
 use serde::Deserialize;
 
 use crate::printable;
@@ -62,13 +63,15 @@ pub struct ChainSettings {
     /// The cloud that it stands in.
     pub cloud: Cloud,
     /// Its sealed store.
-    pub sealed: Location,
+    pub sealed: StoreAddress,
     /// Its head store.
-    pub head: Location,
+    pub head: StoreAddress,
     /// Its key.
-    pub key: KeyLocation,
+    pub key: KeyAddress,
     /// How long its objects are retained.
     pub retention_days: u32,
+    /// How firmly, where its store has locks.
+    pub lock: Lock,
     /// It may hold nothing but anchors.
     pub allow_empty: bool,
 }
@@ -83,37 +86,15 @@ pub struct WitnessSettings {
     /// Its cloud: it witnesses the chains of the others.
     pub cloud: Cloud,
     /// Its key.
-    pub key: KeyLocation,
+    pub key: KeyAddress,
     /// Where its state is kept.
-    pub state: Location,
+    pub state: StoreAddress,
     /// Where its anchors are kept.
-    pub sealed: Location,
+    pub sealed: StoreAddress,
+    /// How firmly they are kept: as the objects of [`chain`](Self::chain).
+    pub lock: Lock,
     /// The chain of its own cloud that holds its anchors' records.
     pub chain: String,
-}
-
-/// A store's address.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Location {
-    /// A local folder.
-    File(PathBuf),
-}
-
-impl Location {
-    /// How many objects to ask for at a time: of a folder as many as there are
-    /// cores to read them, of what is far away more, to wait for them together.
-    pub fn reads_at_a_time(&self) -> usize {
-        match self {
-            Self::File(_) => std::thread::available_parallelism().map_or(2, usize::from),
-        }
-    }
-}
-
-/// A key's address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyLocation {
-    /// A seed file.
-    File(PathBuf),
 }
 
 /// A C2SP witness reached over HTTP.
@@ -307,6 +288,7 @@ struct FileChain {
     key: String,
     #[serde(default = "default_retention_days")]
     retention_days: u32,
+    lock_mode: Option<String>,
     origin: Option<String>,
     #[serde(default)]
     allow_empty: bool,
@@ -455,7 +437,7 @@ impl FileChain {
         if self.retention_days == 0 {
             return Err(invalid(setting("retention_days"), "must be at least 1"));
         }
-        let Location::File(sealed) = location(&self.sealed, folder, &setting("sealed"))?;
+        let sealed = store(&self.sealed, folder, &setting("sealed"))?;
         let shard_of = |shard: Option<(u32, u32)>| -> Result<ChainSettings, ConfigError> {
             let suffix = shard.map(|(number, _)| number.to_string());
             Ok(ChainSettings {
@@ -466,13 +448,14 @@ impl FileChain {
                     None => origin.clone(),
                 },
                 cloud: cloud(self.cloud.as_deref(), name, &setting("cloud"))?,
-                sealed: Location::File(match &suffix {
-                    Some(suffix) => sealed.join(suffix),
+                sealed: match &suffix {
+                    Some(suffix) => sealed.part(suffix),
                     None => sealed.clone(),
-                }),
-                head: location(&self.head, folder, &setting("head"))?,
+                },
+                head: store(&self.head, folder, &setting("head"))?,
                 key: key(&self.key, folder, &setting("key"))?,
                 retention_days: self.retention_days,
+                lock: lock(self.lock_mode.as_deref(), &setting("lock_mode"))?,
                 allow_empty: self.allow_empty,
             })
         };
@@ -516,8 +499,9 @@ impl FileWitness {
             key_name: format!("{domain}/witness/{name}"),
             cloud,
             key: key(&self.key, folder, &setting("key"))?,
-            state: location(&self.state, folder, &setting("state"))?,
-            sealed: location(&self.sealed, folder, &setting("sealed"))?,
+            state: store(&self.state, folder, &setting("state"))?,
+            sealed: store(&self.sealed, folder, &setting("sealed"))?,
+            lock: chain.lock,
             chain: chain.name.clone(),
         })
     }
@@ -536,23 +520,32 @@ fn cloud(named: Option<&str>, name: &str, setting: &str) -> Result<Cloud, Config
         .ok_or_else(|| invalid(setting, "must be `aws`, `azure`, `gcp` or `other`"))
 }
 
-fn location(text: &str, folder: &Path, setting: &str) -> Result<Location, ConfigError> {
-    match text.strip_prefix("file:") {
-        Some(path) if !path.is_empty() => Ok(Location::File(folder.join(path))),
-        _ => Err(invalid(
-            setting,
-            format!("`{text}` is not a local folder (`file:PATH`)"),
-        )),
+fn store(text: &str, folder: &Path, setting: &str) -> Result<StoreAddress, ConfigError> {
+    match StoreAddress::parse(text) {
+        Ok(StoreAddress::File(path)) => Ok(StoreAddress::File(folder.join(path))),
+        Ok(address) => Ok(address),
+        Err(error) => Err(invalid(setting, format!("`{text}` {error}"))),
     }
 }
 
-fn key(text: &str, folder: &Path, setting: &str) -> Result<KeyLocation, ConfigError> {
-    match text.strip_prefix("file:") {
-        Some(path) if !path.is_empty() => Ok(KeyLocation::File(folder.join(path))),
+fn key(text: &str, folder: &Path, setting: &str) -> Result<KeyAddress, ConfigError> {
+    match KeyAddress::parse(text) {
+        Ok(KeyAddress::File(path)) => Ok(KeyAddress::File(folder.join(path))),
+        Ok(address) => Ok(address),
         // The value may be a key that was pasted by mistake: it is not repeated.
-        _ => Err(invalid(
+        Err(error) => Err(invalid(setting, error.to_string())),
+    }
+}
+
+fn lock(text: Option<&str>, setting: &str) -> Result<Lock, ConfigError> {
+    match text {
+        None => Ok(Lock::default()),
+        Some("off") => Ok(Lock::Off),
+        Some("governance") => Ok(Lock::Governance),
+        Some("compliance") => Ok(Lock::Compliance),
+        Some(_) => Err(invalid(
             setting,
-            "is not the place of a seed file (`file:PATH`)",
+            "must be `off`, `governance` or `compliance`",
         )),
     }
 }
@@ -595,7 +588,7 @@ fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
     set_value(table, &key.to_ascii_lowercase(), value)
 }
 
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 19] = [
     "domain",
     "policy",
     "anchor_grace",
@@ -608,6 +601,7 @@ const KNOWN: [&str; 18] = [
     "sealed",
     "head",
     "key",
+    "lock_mode",
     "retention_days",
     "origin",
     "allow_empty",

@@ -2,21 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use countersign_core::genesis::{Genesis, GenesisWitness, Succeeds};
-use countersign_core::keys::{SeedSigner, SignError, Signer, VerifierKey};
+use countersign_core::keys::{SignError, VerifierKey};
 use countersign_core::policy::{Policy, PolicyError, Quorum};
-use countersign_core::{names, signed, time};
-use countersign_store::local::{CreateError, LocalHeadStore, LocalSealedStore};
-use countersign_store::{GetError, ListError, ObjectPages, SealedStore, SwapError};
+use countersign_core::{names, time};
+use countersign_store::local::{LocalHeadStore, LocalSealedStore};
+use countersign_store::{GetError, ListError, ObjectPages, StoreAddress, SwapError};
 
 use crate::chain::{OpenError, read_policy, retention};
 use crate::clock::Clock;
-use crate::config::{ChainSettings, Location, Settings};
+use crate::config::{ChainSettings, Settings};
 use crate::files::{Place, write_whole};
 use crate::head::{Head, StateError, load_head, swap_head};
-use crate::keys::{self, KeyOpenError};
+use crate::keys::{self, KeyOpenError, Signer, sign_document};
 use crate::objects::{MAX_SMALL_BYTES, WriteError, put_same};
+use crate::stores::{AccessError, Stores};
 
 /// The name of the witnesses' group in a policy.
 const GROUP: &str = "clouds";
@@ -45,9 +47,9 @@ pub enum InitError {
     /// A key cannot be made or read.
     #[error(transparent)]
     Key(#[from] KeyOpenError),
-    /// A store's folder cannot be made.
+    /// A store cannot be reached, or its folder not be made.
     #[error(transparent)]
-    Create(#[from] CreateError),
+    Access(#[from] AccessError),
     /// The old policy cannot be read, or contradicts the keys.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -94,11 +96,12 @@ pub async fn init(
     succeeds: Option<&str>,
     clock: &dyn Clock,
 ) -> Result<InitReport, InitError> {
+    let stores = &Stores::default();
     let policy_path = policy_path.unwrap_or(&settings.policy);
     check_clouds(settings)?;
     let mut fresh = Vec::new();
     for chain in &settings.chains {
-        if is_fresh(chain).await? {
+        if is_fresh(chain, stores).await? {
             fresh.push(chain);
         }
     }
@@ -106,11 +109,11 @@ pub async fn init(
         return Err(InitError::AlreadyInitialized);
     }
     let succeeds = match succeeds {
-        Some(origin) => Some(last_head(settings, origin, fresh.len()).await?),
+        Some(origin) => Some(last_head(settings, origin, fresh.len(), stores).await?),
         None => None,
     };
     let mut report = InitReport::default();
-    let signers = make_keys(settings, &mut report)?;
+    let signers = make_keys(settings, stores, &mut report).await?;
     let (main, per_chain) = policies(settings, policy_path, &signers)?;
 
     // The policy first: a chain whose genesis stands can then always be read.
@@ -119,11 +122,10 @@ pub async fn init(
         write_policy(&beside(policy_path, &name), &policy, &mut report)?;
     }
     for witness in &settings.witnesses {
-        create_sealed(&witness.sealed)?;
-        create_head(&witness.state)?;
+        create(&witness.sealed, &witness.state)?;
     }
     for chain in fresh {
-        begin(chain, settings, &signers, succeeds.clone(), clock).await?;
+        begin(chain, settings, &signers, succeeds.clone(), stores, clock).await?;
         report.chains.push(chain.origin.clone());
     }
     Ok(report)
@@ -131,28 +133,33 @@ pub async fn init(
 
 /// The keys of chains and witnesses.
 struct Signers {
-    chains: Vec<SeedSigner>,
-    witnesses: Vec<SeedSigner>,
+    chains: Vec<Arc<dyn Signer>>,
+    witnesses: Vec<Arc<dyn Signer>>,
 }
 
 impl Signers {
-    fn chain(&self, origin: &str) -> Option<&SeedSigner> {
+    fn chain(&self, origin: &str) -> Option<&dyn Signer> {
         self.chains
             .iter()
+            .map(|signer| &**signer)
             .find(|signer| signer.key().name() == origin)
     }
 }
 
-fn make_keys(settings: &Settings, report: &mut InitReport) -> Result<Signers, InitError> {
+async fn make_keys(
+    settings: &Settings,
+    stores: &Stores,
+    report: &mut InitReport,
+) -> Result<Signers, InitError> {
     let mut chains = Vec::new();
     for chain in &settings.chains {
-        report.keys += usize::from(keys::make_seed_file(&chain.key)?);
-        chains.push(keys::chain_signer(chain)?);
+        report.keys += usize::from(keys::make_seed(&chain.key, stores).await?);
+        chains.push(keys::chain_signer(chain, stores).await?);
     }
     let mut witnesses = Vec::new();
     for witness in &settings.witnesses {
-        report.keys += usize::from(keys::make_seed_file(&witness.key)?);
-        witnesses.push(keys::witness_signer(witness)?);
+        report.keys += usize::from(keys::make_seed(&witness.key, stores).await?);
+        witnesses.push(keys::witness_signer(witness, stores).await?);
     }
     Ok(Signers { chains, witnesses })
 }
@@ -182,18 +189,19 @@ fn check_clouds(settings: &Settings) -> Result<(), InitError> {
 }
 
 /// Whether a chain was never begun. One that lost its genesis is not fresh.
-async fn is_fresh(chain: &ChainSettings) -> Result<bool, InitError> {
-    let Location::File(path) = &chain.sealed;
-    if !path.exists() {
+async fn is_fresh(chain: &ChainSettings, stores: &Stores) -> Result<bool, InitError> {
+    if let StoreAddress::File(path) = &chain.sealed
+        && !path.exists()
+    {
         return Ok(true);
     }
-    let store = LocalSealedStore::open(path);
+    let store = stores.sealed(&chain.sealed, chain.lock).await?;
     match store.get(names::GENESIS, MAX_SMALL_BYTES).await {
         Ok(_) => return Ok(false),
         Err(GetError::NotFound { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    if ObjectPages::new(&store, "segments/")
+    if ObjectPages::new(&*store, "segments/")
         .next()
         .await?
         .is_some()
@@ -207,7 +215,12 @@ async fn is_fresh(chain: &ChainSettings) -> Result<bool, InitError> {
     Ok(true)
 }
 
-async fn last_head(settings: &Settings, origin: &str, fresh: usize) -> Result<Succeeds, InitError> {
+async fn last_head(
+    settings: &Settings,
+    origin: &str,
+    fresh: usize,
+    stores: &Stores,
+) -> Result<Succeeds, InitError> {
     if fresh != 1 {
         return Err(InitError::Settings(format!(
             "--succeeds needs exactly one chain that was not begun yet; there are {fresh}"
@@ -223,8 +236,7 @@ async fn last_head(settings: &Settings, origin: &str, fresh: usize) -> Result<Su
         .iter()
         .find(|chain| chain.origin == origin)
         .ok_or_else(unknown)?;
-    let Location::File(path) = &old.head;
-    let head = load_head(&LocalHeadStore::open(path), origin)
+    let head = load_head(&*stores.head(&old.head).await?, origin)
         .await?
         .ok_or_else(unknown)?;
     Ok(Succeeds {
@@ -330,13 +342,15 @@ async fn begin(
     settings: &Settings,
     signers: &Signers,
     succeeds: Option<Succeeds>,
+    stores: &Stores,
     clock: &dyn Clock,
 ) -> Result<(), InitError> {
     let Some(signer) = signers.chain(&chain.origin) else {
         return Ok(());
     };
-    let sealed = create_sealed(&chain.sealed)?;
-    let head = create_head(&chain.head)?;
+    create(&chain.sealed, &chain.head)?;
+    let sealed = stores.sealed(&chain.sealed, chain.lock).await?;
+    let head = stores.head(&chain.head).await?;
     let others = settings.witnesses.iter().zip(&signers.witnesses);
     let witnesses = others
         .filter(|(witness, _)| witness.cloud != chain.cloud)
@@ -357,9 +371,9 @@ async fn begin(
         vkey: signer.key().to_string(),
         witnesses,
     };
-    let mut file = signed::sign(&mut genesis, signer)?;
+    let mut file = sign_document(&mut genesis, signer).await?;
     file.push(b'\n');
-    match swap_head(&head, &chain.origin, None, &Head::empty()).await {
+    match swap_head(&*head, &chain.origin, None, &Head::empty()).await {
         // One that stands is of a run that was cut off: it is empty as well, or
         // sealing refuses.
         Ok(_) | Err(SwapError::Lost { .. }) => {}
@@ -367,16 +381,18 @@ async fn begin(
     }
     // Last: where it stands, the chain has all that it needs.
     let retention = retention(now_millis, chain.retention_days);
-    put_same(&sealed, names::GENESIS, &file.into(), retention).await?;
+    put_same(&*sealed, names::GENESIS, &file.into(), retention).await?;
     Ok(())
 }
 
-fn create_sealed(location: &Location) -> Result<LocalSealedStore, InitError> {
-    let Location::File(path) = location;
-    Ok(LocalSealedStore::create(path)?)
-}
-
-fn create_head(location: &Location) -> Result<LocalHeadStore, InitError> {
-    let Location::File(path) = location;
-    Ok(LocalHeadStore::create(path)?)
+/// Makes the folders of local stores. Buckets, containers and tables are made by
+/// who deploys: their locks are not to be chosen in passing.
+fn create(sealed: &StoreAddress, head: &StoreAddress) -> Result<(), InitError> {
+    if let StoreAddress::File(path) = sealed {
+        LocalSealedStore::create(path).map_err(AccessError::from)?;
+    }
+    if let StoreAddress::File(path) = head {
+        LocalHeadStore::create(path).map_err(AccessError::from)?;
+    }
+    Ok(())
 }

@@ -20,6 +20,7 @@ mod printable;
 pub mod prove;
 pub mod publish;
 pub mod seal;
+pub mod stores;
 pub mod timeline;
 pub mod verify;
 pub mod witness;

@@ -3,16 +3,18 @@
 
 use bytes::Bytes;
 use countersign_core::checkpoint::{Checkpoint, CheckpointError};
-use countersign_core::index::{Index, IndexLine, SealIndexError, Summary, inspect};
+use countersign_core::index::{Index, IndexLine, Summary, inspect};
+use countersign_core::keys::SignError;
 use countersign_core::merkle::Hash;
 use countersign_core::merkle::tile::{TileBuilder, TileError, TileId, tiles_to_resume};
 use countersign_core::names;
 use countersign_core::record::{ANCHOR_SOURCE, RecordReader};
-use countersign_core::segment::{Segment, body_sha256};
+use countersign_core::segment::{FrameError, Segment, body_sha256};
 use countersign_store::{GetError, ListError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::chain::Chain;
+use crate::keys::sign_document;
 use crate::objects::{
     MAX_OBJECT_BYTES, MAX_SMALL_BYTES, WriteError, newest_checkpoint, put_same, put_with,
 };
@@ -67,7 +69,10 @@ pub enum PublishError {
     Write(#[from] WriteError),
     /// The index cannot be made.
     #[error(transparent)]
-    Index(#[from] SealIndexError),
+    Index(#[from] FrameError),
+    /// The key cannot sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// The checkpoint cannot be made.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -234,14 +239,9 @@ impl<'a> Run<'a> {
         self.write_tiles(partial.map(|(id, bytes)| (id, bytes.into())), now_millis)
             .await?;
         let (origin, size) = (self.chain.origin(), self.builder.size());
-        let index = Index::seal(
-            origin,
-            self.from,
-            size,
-            &self.lines,
-            sealer.signer(),
-            ZSTD_LEVEL,
-        )?;
+        let (mut header, body) = Index::unsigned(origin, self.from, size, &self.lines);
+        let header = sign_document(&mut header, sealer.signer()).await?;
+        let index = Index::encode(&header, &body, ZSTD_LEVEL)?;
         let name = names::index(size);
         let right = |found: &Bytes| self.is_right_index(found);
         put_with(&*self.chain.sealed, &name, &index.into(), retention, right).await?;
@@ -250,7 +250,9 @@ impl<'a> Run<'a> {
             size,
             root: self.builder.root(),
         };
-        let note = checkpoint.sign(sealer.signer())?.to_string();
+        let signature = sealer.signer().sign(checkpoint.body().as_bytes()).await?;
+        let note = checkpoint.note_with(sealer.signer().key(), &signature)?;
+        let note = note.to_string();
         let name = names::checkpoint(size);
         put_same(
             &*self.chain.sealed,

@@ -10,7 +10,7 @@ use countersign_core::genesis::{Genesis, GenesisWitness};
 use countersign_core::keys::{KeyKind, Seed, SeedSigner, VerifierKey};
 use countersign_core::policy::{Policy, Quorum};
 use countersign_core::segment::{Delivery, body_sha256};
-use countersign_core::{names, signed, time};
+use countersign_core::{names, time};
 use countersign_store::fault::{Faults, Faulty};
 use countersign_store::memory::{MemoryHeadStore, MemorySealedStore};
 use countersign_store::{HeadStore, Retention, SealedStore};
@@ -21,6 +21,7 @@ use crate::anchor::{AnchorReport, Signers, anchor_with};
 use crate::chain::{Chain, Deployment, Witness};
 use crate::clock::{Clock, SetClock};
 use crate::config::Settings;
+use crate::keys::{Signer, sign_document};
 use crate::seal::{Pending, Sealer};
 
 /// 2026-11-24T21:00:00Z.
@@ -30,6 +31,8 @@ pub const START_MILLIS: u64 = 1_795_554_000_000;
 pub struct World {
     pub deployment: Deployment,
     pub signers: Signers,
+    /// The same by key name, as core wants them.
+    pub seeds: BTreeMap<String, Arc<SeedSigner>>,
     pub clock: Arc<SetClock>,
     pub faults: Faults,
     /// The sealed and head stores by cloud, underneath the faults.
@@ -49,17 +52,21 @@ impl World {
             );
         }
         let settings = Settings::parse(&text, "test", PathBuf::new(), []).unwrap();
-        let mut signers = Signers::new();
+        let mut seeds = BTreeMap::new();
         for (nth, chain) in settings.chains.iter().enumerate() {
             let seed = Seed::from_bytes([nth as u8 + 1; 32]);
             let signer = SeedSigner::new(&chain.origin, KeyKind::Log, &seed).unwrap();
-            signers.insert(chain.origin.clone(), Arc::new(signer));
+            seeds.insert(chain.origin.clone(), Arc::new(signer));
         }
         for (nth, witness) in settings.witnesses.iter().enumerate() {
             let seed = Seed::from_bytes([nth as u8 + 101; 32]);
             let signer = SeedSigner::new(&witness.key_name, KeyKind::Witness, &seed).unwrap();
-            signers.insert(witness.key_name.clone(), Arc::new(signer));
+            seeds.insert(witness.key_name.clone(), Arc::new(signer));
         }
+        let signers: Signers = seeds
+            .iter()
+            .map(|(name, seed)| (name.clone(), Arc::clone(seed) as Arc<dyn Signer>))
+            .collect();
         let key = |name: &str| signers[name].key().clone();
         let logs = settings
             .chains
@@ -106,9 +113,11 @@ impl World {
                 chains: chains.collect(),
                 witnesses: witnesses.collect(),
                 settings,
+                stores: Arc::default(),
             },
             clock: Arc::new(SetClock::new(START_MILLIS)),
             signers,
+            seeds,
             faults,
             sealed,
             heads,
@@ -139,7 +148,7 @@ impl World {
             vkey: chain.key.to_string(),
             witnesses: witnesses.collect(),
         };
-        let mut file = signed::sign(&mut genesis, &**signer).unwrap();
+        let mut file = sign_document(&mut genesis, &**signer).await.unwrap();
         file.push(b'\n');
         let retention = Retention::Until(self.clock.unix_millis() + 365 * 86_400_000);
         chain

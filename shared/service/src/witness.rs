@@ -10,7 +10,7 @@ use bytes::Bytes;
 use countersign_core::anchor::{Anchor, AnchorError};
 use countersign_core::checkpoint::{Checkpoint, CheckpointError};
 use countersign_core::cosignature;
-use countersign_core::keys::{SignError, Signer};
+use countersign_core::keys::SignError;
 use countersign_core::merkle::Hash;
 use countersign_core::merkle::proof::{TileSet, consistency_tiles};
 use countersign_core::names::{self, Object};
@@ -23,6 +23,7 @@ use serde::Serialize;
 use crate::chain::{Chain, Witness};
 use crate::clock::Clock;
 use crate::head::{Loaded, StateError, WitnessState, load_witness, swap_witness};
+use crate::keys::{Signer, cosign};
 use crate::objects::{MAX_SMALL_BYTES, WriteError, newest_checkpoint, put_same};
 use crate::seal::Pending;
 
@@ -182,7 +183,7 @@ pub async fn witness(
     let version = own.state.version.as_ref();
     let (witness_name, origin) = (witness.key.name(), chain.origin());
     swap_witness(&*witness.state, witness_name, origin, version, &state).await?;
-    let line = cosignature::cosign(signer, seconds, &checkpoint.body())?;
+    let line = cosign(signer, seconds, &checkpoint.body()).await?;
     let anchor = Anchor::new(&bytes, &chain.key, line, seconds)?;
     let object = anchor.to_bytes().into();
     put_same(&*witness.sealed, &name, &object, retention()).await?;
@@ -221,7 +222,7 @@ async fn finish(
         Ok((checkpoint, _)) if (checkpoint.size, checkpoint.root) == (size, root) => checkpoint,
         _ => return Ok(None),
     };
-    let line = cosignature::cosign(signer, seconds, &checkpoint.body())?;
+    let line = cosign(signer, seconds, &checkpoint.body()).await?;
     let anchor = Anchor::new(&bytes, &chain.key, line, seconds)?;
     let object = anchor.to_bytes().into();
     put_same(&*witness.sealed, name, &object, retention).await?;

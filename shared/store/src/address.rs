@@ -125,6 +125,15 @@ impl StoreAddress {
         }
     }
 
+    /// How many objects to ask for at a time: of a folder as many as there are
+    /// cores to read them, of what is far away more, to wait for them together.
+    pub fn reads_at_a_time(&self) -> usize {
+        match self {
+            Self::File(_) => std::thread::available_parallelism().map_or(2, usize::from),
+            _ => 16,
+        }
+    }
+
     /// The part of this store that `part` names: a folder of its own in it.
     #[must_use]
     pub fn part(&self, part: &str) -> Self {

@@ -17,7 +17,7 @@ use crate::ui::{Failure, Out, Outcome, Status, say};
 /// # Errors
 /// When keys or stores cannot be opened.
 pub async fn run(common: &Common) -> Outcome {
-    let deployment = deployment(common)?;
+    let deployment = deployment(common).await?;
     let report = anchor(&deployment, Arc::new(SystemClock))
         .await
         .map_err(Failure::undone)?;

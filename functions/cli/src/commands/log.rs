@@ -33,7 +33,7 @@ pub async fn run(common: &Common, args: &Log) -> Outcome {
             ))
         })?),
     };
-    let deployment = deployment(common)?;
+    let deployment = deployment(common).await?;
     let chains = match &args.chain {
         None => deployment.chains,
         Some(name) => {

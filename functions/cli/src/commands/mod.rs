@@ -57,8 +57,9 @@ fn settings(common: &Common) -> Result<Settings, Failure> {
 }
 
 /// The stores of the settings, under the policy.
-fn deployment(common: &Common) -> Result<Deployment, Failure> {
-    Deployment::open(settings(common)?, common.policy.as_deref()).map_err(Failure::undone)
+async fn deployment(common: &Common) -> Result<Deployment, Failure> {
+    let opened = Deployment::open(settings(common)?, common.policy.as_deref()).await;
+    opened.map_err(Failure::undone)
 }
 
 /// Opens a regular file, not waiting for anybody. The error goes on from the

@@ -15,7 +15,7 @@ use crate::ui::{Failure, Out, Outcome, Status, count, counter, say};
 /// When there is no such record, nothing covers it yet, or the stores contradict
 /// themselves.
 pub async fn run(common: &Common, args: &Prove) -> Outcome {
-    let deployment = deployment(common)?;
+    let deployment = deployment(common).await?;
     let chains = deployment
         .chains_named(&args.chain)
         .map_err(Failure::undone)?;

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use countersign_service::chain::{Chain, Deployment};
+use countersign_service::chain::Deployment;
 use countersign_service::clock::{Clock, SystemClock};
 use countersign_service::keys::chain_signer;
 use countersign_service::printable;
@@ -28,8 +28,8 @@ const STDIN: &str = "stdin";
 /// When the chain cannot be written.
 pub async fn run(common: &Common, args: &Seal) -> Outcome {
     let files = files(args)?;
-    let deployment = deployment(common)?;
-    let mut sealers = sealers(&deployment, &args.chain)?;
+    let deployment = deployment(common).await?;
+    let mut sealers = sealers(&deployment, &args.chain).await?;
     let max_bytes = deployment.settings.max_input_bytes;
     let mut job = Job::new(&mut sealers, max_bytes);
     let mut out = Out::new();
@@ -103,16 +103,17 @@ fn files(args: &Seal) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Writers of the chain, one a shard. This opens its keys.
-pub(super) fn sealers(deployment: &Deployment, name: &str) -> Result<Vec<Sealer>, Failure> {
+pub(super) async fn sealers(deployment: &Deployment, name: &str) -> Result<Vec<Sealer>, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let window = deployment.settings.duplicate_window;
-    let sealer = |chain: &Chain| {
-        let signer = chain_signer(&chain.settings).map_err(Failure::undone)?;
-        Sealer::open(chain.clone(), Arc::new(signer), Arc::clone(&clock), window)
-            .map_err(Failure::undone)
-    };
-    let chains = deployment.chains_named(name).map_err(Failure::undone)?;
-    chains.into_iter().map(sealer).collect()
+    let mut sealers = Vec::new();
+    for chain in deployment.chains_named(name).map_err(Failure::undone)? {
+        let signer = chain_signer(&chain.settings, &deployment.stores).await;
+        let signer = signer.map_err(Failure::undone)?;
+        let sealer = Sealer::open(chain.clone(), signer, Arc::clone(&clock), window);
+        sealers.push(sealer.map_err(Failure::undone)?);
+    }
+    Ok(sealers)
 }
 
 fn name(path: &Path) -> String {

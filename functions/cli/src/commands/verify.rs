@@ -28,7 +28,7 @@ pub async fn run(common: &Common, args: &Verify) -> Outcome {
         at_millis: args.at.as_deref().map(at).transpose()?,
         ..Options::default()
     };
-    let deployment = deployment(common)?;
+    let deployment = deployment(common).await?;
     let bar = Bar(byte_bar("verifying"));
     let report = verify::verify(&deployment, &options, &SystemClock, &bar).await;
     bar.0.finish_and_clear();

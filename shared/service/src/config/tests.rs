@@ -45,11 +45,11 @@ fn defaults_paths_and_shards_are_filled_in() {
     );
     assert_eq!(
         settings.chains[1].sealed,
-        Location::File("base/data/azure/sealed/0".into())
+        StoreAddress::File("base/data/azure/sealed/0".into())
     );
     assert_eq!(
         settings.chains[1].key,
-        KeyLocation::File("/keys/azure.seed".into())
+        KeyAddress::File("/keys/azure.seed".into())
     );
     assert_eq!(settings.chains[1].cloud, Cloud::Azure);
     assert_eq!(
@@ -82,7 +82,7 @@ fn the_environment_takes_precedence() {
     assert_eq!(settings.chains.len(), 2);
     assert_eq!(
         settings.witnesses[0].state,
-        Location::File("/elsewhere".into())
+        StoreAddress::File("/elsewhere".into())
     );
 }
 

@@ -8,6 +8,7 @@ use countersign_sources::{Part, PartReader, SourceError, Survey, survey};
 use data_encoding::HEXLOWER;
 
 use super::{Incoming, Outcome, Pending, Receipt};
+use crate::keys::Signer;
 
 /// A segment is sealed once it holds this many bytes of lines.
 pub(super) const BATCH_BYTES: usize = 8 << 20;
@@ -15,6 +16,16 @@ pub(super) const BATCH_BYTES: usize = 8 << 20;
 const BATCH_DELIVERIES: usize = 4096;
 /// A segment's parts have at most this many bytes together: room for a header.
 const MAX_BATCH_BYTES: usize = MAX_CONTENT_BYTES - (8 << 20);
+
+/// What a header holds beside its deliveries and the chain's origin, with room.
+const HEADER_BYTES: usize = 768;
+
+/// What a part takes of the header, at most: the longest form of its members.
+fn header_bytes(part: &Pending) -> usize {
+    // As JSON, which may escape what is in `from`.
+    let delivery = serde_json::to_string(&part.delivery);
+    delivery.map_or(usize::MAX / 2, |json| json.len() + 1)
+}
 
 /// The parts of a delivery that was read to its end, one after the other.
 pub(super) struct Parts<'a> {
@@ -82,24 +93,41 @@ impl<'a> Parts<'a> {
 }
 
 /// Parts that are to share a segment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Batch {
     parts: Vec<Pending>,
     bytes: usize,
+    /// What the header takes, at most.
+    header_bytes: usize,
+    /// What a signer takes of a header.
+    max_header_bytes: usize,
 }
 
 impl Batch {
+    /// An empty batch, whose header this signer is to sign.
+    pub(super) fn signed_by(signer: &dyn Signer) -> Self {
+        Self {
+            parts: Vec::new(),
+            bytes: 0,
+            header_bytes: HEADER_BYTES,
+            max_header_bytes: signer.max_message_bytes(),
+        }
+    }
+
     pub(super) fn parts(&self) -> &[Pending] {
         &self.parts
     }
 
     /// Whether the segment would hold this part too. Any part fits alone.
     pub(super) fn has_room_for(&self, part: &Pending) -> bool {
-        self.parts.is_empty() || self.bytes + part.body.len() <= MAX_BATCH_BYTES
+        self.parts.is_empty()
+            || self.bytes + part.body.len() <= MAX_BATCH_BYTES
+                && self.header_bytes + header_bytes(part) <= self.max_header_bytes
     }
 
     pub(super) fn push(&mut self, part: Pending) {
         self.bytes += part.body.len();
+        self.header_bytes += header_bytes(&part);
         self.parts.push(part);
     }
 
@@ -113,7 +141,9 @@ impl Batch {
         let after = self.parts.split_off(self.parts.len() / 2);
         [self.parts, after].map(|parts| Self {
             bytes: parts.iter().map(|part| part.body.len()).sum(),
+            header_bytes: HEADER_BYTES + parts.iter().map(header_bytes).sum::<usize>(),
             parts,
+            max_header_bytes: self.max_header_bytes,
         })
     }
 

@@ -214,7 +214,7 @@ async fn write(
         if next.is_none() {
             return;
         }
-        let mut batch = Batch::default();
+        let mut batch = Batch::signed_by(sealer.signer());
         let mut callers = Vec::new();
         while let Some(Waiting { part, answer, room }) = next.take() {
             batch.push(part);

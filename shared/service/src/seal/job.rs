@@ -59,7 +59,8 @@ pub struct Job<'a> {
 impl<'a> Job<'a> {
     /// Seals into the chain of these sealers: one, or one a shard.
     pub fn new(sealers: &'a mut [Sealer], max_input_bytes: u64) -> Self {
-        let batches = sealers.iter().map(|_| Batch::default()).collect();
+        let new = |sealer: &Sealer| Batch::signed_by(sealer.signer());
+        let batches = sealers.iter().map(new).collect();
         Self {
             sealers,
             max_input_bytes,
@@ -114,8 +115,9 @@ impl<'a> Job<'a> {
     }
 
     async fn flush(&mut self, shard: usize) -> Result<(), SealError> {
-        let batch = std::mem::take(&mut self.batches[shard]);
         let sealer = &mut self.sealers[shard];
+        let next = Batch::signed_by(sealer.signer());
+        let batch = std::mem::replace(&mut self.batches[shard], next);
         let outcomes = sealer.seal(batch.parts()).await?;
         let origin = sealer.chain().origin();
         self.receipts.extend(batch.receipts(origin, outcomes));

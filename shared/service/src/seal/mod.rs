@@ -13,12 +13,11 @@ mod seen;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use countersign_core::keys::{SignError, Signer};
+use countersign_core::keys::SignError;
 use countersign_core::merkle::Hash;
 use countersign_core::names;
 use countersign_core::record::leaf_hash;
 use countersign_core::segment::{self, Delivery, Header, SegmentError};
-use countersign_core::signed;
 use countersign_core::time;
 use countersign_store::{GetError, ListError, PutError, SwapError};
 use data_encoding::HEXLOWER;
@@ -26,6 +25,7 @@ use data_encoding::HEXLOWER;
 use crate::chain::Chain;
 use crate::clock::{Clock, TOLERANCE_MILLIS};
 use crate::head::{Head, Loaded, StateError, swap_head};
+use crate::keys::{Signer, sign_document};
 use crate::objects::{MAX_RETRIES, pause};
 
 pub use group::{Group, GroupError};
@@ -208,7 +208,7 @@ impl Sealer {
                 return Ok(outcomes.into_iter().flatten().collect());
             }
             let now_millis = self.clock.unix_millis();
-            let (object, leaves) = self.build(&fresh, now_millis)?;
+            let (object, leaves) = self.build(&fresh, now_millis).await?;
             let head = self.head();
             let (start, end) = (head.size(), head.size() + leaves.len() as u64);
             let key = names::segment(start);
@@ -338,7 +338,11 @@ impl Sealer {
     }
 
     /// Builds and signs the segment of these parts at the head.
-    fn build(&self, parts: &[&Pending], now_millis: u64) -> Result<(Bytes, Vec<Hash>), SealError> {
+    async fn build(
+        &self,
+        parts: &[&Pending],
+        now_millis: u64,
+    ) -> Result<(Bytes, Vec<Hash>), SealError> {
         let head = self.head();
         let bodies: Vec<&[u8]> = parts.iter().map(|part| &part.body[..]).collect();
         let records: u64 = parts.iter().map(|part| part.delivery.records).sum();
@@ -359,7 +363,7 @@ impl Sealer {
         };
         // What readers refuse would stand at the chain's next key for ever.
         header.check()?;
-        let line = signed::sign(&mut header, &*self.signer)?;
+        let line = sign_document(&mut header, &*self.signer).await?;
         let object = segment::encode(&line, &bodies, ZSTD_LEVEL).map_err(SegmentError::from)?;
         record_leaves.insert(0, leaf_hash(&line));
         Ok((object.into(), record_leaves))

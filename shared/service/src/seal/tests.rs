@@ -5,6 +5,7 @@ use countersign_core::segment::Segment;
 use countersign_store::HeadStore;
 
 use super::*;
+use crate::head::load_head;
 use crate::testing::{World, part};
 
 /// The chain's record lines by leaf index, read from its segments alone; panics

@@ -74,7 +74,7 @@ impl World {
         let body = String::from_utf8(content[end + 1..].to_vec()).unwrap();
         let body = body.replacen(from, to, 1).into_bytes();
         header.body_sha256 = segment::body_sha256(&body);
-        let line = signed::sign(&mut header, &*self.signers[self.chain(cloud).origin()]).unwrap();
+        let line = signed::sign(&mut header, &*self.seeds[self.chain(cloud).origin()]).unwrap();
         segment::encode(&line, &[&body], 1).unwrap().into()
     }
 }
@@ -420,7 +420,7 @@ async fn heads_that_do_not_fit_are_told_apart() {
 async fn planted_and_missing_objects_are_found() {
     let world = world(2).await;
     let store = world.store("aws");
-    let signer = &world.signers[AWS];
+    let signer = &world.seeds[AWS];
     let newest = world.named("aws", "checkpoints/").await.pop().unwrap();
     let size: u64 = newest["checkpoints/".len()..].parse().unwrap();
     let forged = |size: u64| {

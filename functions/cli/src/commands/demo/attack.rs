@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use countersign_core::genesis::Genesis;
 use countersign_core::names;
 use countersign_core::segment::{self, Segment};
-use countersign_core::signed;
 use countersign_service::chain::Chain;
 use countersign_service::head::{Head, load_head, swap_head};
-use countersign_service::keys::chain_signer;
+use countersign_service::keys::{chain_signer, sign_document};
 use countersign_service::seal::ZSTD_LEVEL;
 
 use super::world::{World, files, read, remove, replace};
@@ -97,13 +96,13 @@ impl Attack {
                 bytes[middle] ^= 1;
                 replace(&path, &bytes)
             }
-            Self::AlteredRecord => altered_record(copy, index),
+            Self::AlteredRecord => altered_record(copy, index).await,
             Self::RemovedSegment => remove(&segment_of(copy, index)?),
             Self::RolledBack => copy.restore_noon(),
             Self::Rebuilt => rebuilt(copy).await,
-            Self::ReplacedGenesis => replaced_genesis(copy),
+            Self::ReplacedGenesis => replaced_genesis(copy).await,
             Self::RemovedAnchor => {
-                let chain = aws(copy)?;
+                let chain = aws(copy).await?;
                 let anchors = copy
                     .path("data/azure/sealed")
                     .join(names::anchors(chain.origin()));
@@ -116,8 +115,8 @@ impl Attack {
     }
 }
 
-fn aws(copy: &World) -> Result<Chain, Failure> {
-    let deployment = copy.deployment()?;
+async fn aws(copy: &World) -> Result<Chain, Failure> {
+    let deployment = copy.deployment().await?;
     let chains = deployment.chains_named("aws").map_err(Failure::undone)?;
     let chain = chains.first().copied().cloned();
     chain.ok_or_else(|| Failure::failed("there is no chain aws"))
@@ -138,9 +137,9 @@ fn without_stop_logging(text: &str) -> String {
     text.replace("\"StopLogging\"", "\"GetTrailStatus\"")
 }
 
-fn altered_record(copy: &World, index: u64) -> Result<(), Failure> {
+async fn altered_record(copy: &World, index: u64) -> Result<(), Failure> {
     let path = segment_of(copy, index)?;
-    let chain = aws(copy)?;
+    let chain = aws(copy).await?;
     let segment = Segment::open(&read(&path)?, &chain.key).map_err(Failure::failed)?;
     let body = without_stop_logging(&String::from_utf8_lossy(segment.body()));
     let object = segment::encode(segment.header_line(), &[body.as_bytes()], ZSTD_LEVEL);
@@ -152,7 +151,7 @@ async fn rebuilt(copy: &World) -> Result<(), Failure> {
     for folder in ["segments", "tile", "index", "checkpoints"] {
         remove(&copy.path(SEALED).join(folder))?;
     }
-    let chain = aws(copy)?;
+    let chain = aws(copy).await?;
     let stored = load_head(&*chain.head, chain.origin()).await;
     let version = stored
         .map_err(Failure::undone)?
@@ -174,14 +173,16 @@ async fn rebuilt(copy: &World) -> Result<(), Failure> {
     Ok(())
 }
 
-fn replaced_genesis(copy: &World) -> Result<(), Failure> {
+async fn replaced_genesis(copy: &World) -> Result<(), Failure> {
     let path = copy.path(SEALED).join(names::GENESIS);
-    let chain = aws(copy)?;
+    let chain = aws(copy).await?;
     let mut genesis = Genesis::open(&read(&path)?, &chain.key).map_err(Failure::failed)?;
     genesis.retention_days = 1;
     genesis.quorum = 0;
-    let signer = chain_signer(&chain.settings).map_err(Failure::undone)?;
-    let mut file = signed::sign(&mut genesis, &signer).map_err(Failure::undone)?;
+    let signer = chain_signer(&chain.settings, &copy.deployment().await?.stores).await;
+    let signer = signer.map_err(Failure::undone)?;
+    let file = sign_document(&mut genesis, &*signer).await;
+    let mut file = file.map_err(Failure::undone)?;
     file.push(b'\n');
     replace(&path, &file)
 }

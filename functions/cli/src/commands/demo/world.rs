@@ -123,8 +123,9 @@ impl World {
     }
 
     /// The open deployment.
-    pub fn deployment(&self) -> Result<Deployment, Failure> {
-        Deployment::open(self.settings()?, None).map_err(Failure::undone)
+    pub async fn deployment(&self) -> Result<Deployment, Failure> {
+        let opened = Deployment::open(self.settings()?, None).await;
+        opened.map_err(Failure::undone)
     }
 
     /// Seals the logs of half a day into each chain; says what, by chain.
@@ -151,8 +152,8 @@ impl World {
         from: &str,
         bytes: Vec<u8>,
     ) -> Result<u64, Failure> {
-        let deployment = self.deployment()?;
-        let mut sealers = sealers(&deployment, chain)?;
+        let deployment = self.deployment().await?;
+        let mut sealers = sealers(&deployment, chain).await?;
         let mut job = Job::new(&mut sealers, deployment.settings.max_input_bytes);
         let incoming = Incoming {
             from: from.to_owned(),
@@ -166,7 +167,7 @@ impl World {
 
     /// Runs anchor in all clouds; gives the number of new cosignatures.
     pub async fn anchor(&self) -> Result<usize, Failure> {
-        let report = anchor(&self.deployment()?, Arc::new(SystemClock)).await;
+        let report = anchor(&self.deployment().await?, Arc::new(SystemClock)).await;
         let report = report.map_err(Failure::undone)?;
         if let Some((what, error)) = report.errors.first() {
             return Err(Failure::undone(format_args!("{what}: {error}")));
@@ -181,19 +182,20 @@ impl World {
 
     /// Runs anchor with the keys of aws alone.
     pub async fn anchor_aws_alone(&self) -> Result<(), Failure> {
-        let deployment = self.deployment()?;
+        let deployment = self.deployment().await?;
         let mut signers = Signers::new();
         for chain in deployment.chains_named("aws").map_err(Failure::undone)? {
-            let signer = chain_signer(&chain.settings).map_err(Failure::undone)?;
-            signers.insert(chain.origin().to_owned(), Arc::new(signer));
+            let signer = chain_signer(&chain.settings, &deployment.stores).await;
+            signers.insert(chain.origin().to_owned(), signer.map_err(Failure::undone)?);
         }
         for witness in deployment
             .witnesses
             .iter()
             .filter(|witness| witness.settings.name == "aws")
         {
-            let signer = witness_signer(&witness.settings).map_err(Failure::undone)?;
-            signers.insert(witness.settings.key_name.clone(), Arc::new(signer));
+            let signer = witness_signer(&witness.settings, &deployment.stores).await;
+            let signer = signer.map_err(Failure::undone)?;
+            signers.insert(witness.settings.key_name.clone(), signer);
         }
         // What it complains of is the forger's trouble.
         anchor_with(&deployment, &signers, Arc::new(SystemClock)).await;
@@ -207,7 +209,7 @@ impl World {
 
     /// Verifies everything, and keeps the report as a page.
     pub async fn judge(&self) -> Result<Judged, Failure> {
-        let deployment = self.deployment()?;
+        let deployment = self.deployment().await?;
         let options = verify::Options::default();
         let report = verify::verify(&deployment, &options, &SystemClock, &()).await;
         let report = report.map_err(Failure::undone)?;
@@ -219,7 +221,7 @@ impl World {
 
     /// The record in which the attacker stops the trail.
     pub async fn find_stop_logging(&self) -> Result<u64, Failure> {
-        let deployment = self.deployment()?;
+        let deployment = self.deployment().await?;
         let aws = deployment.chains_named("aws").map_err(Failure::undone)?;
         let (timeline, problems) =
             Timeline::collect(aws.into_iter().cloned().collect(), None, |_| ()).await;
@@ -240,7 +242,7 @@ impl World {
 
     /// Writes the proof of a record of aws; gives its path.
     pub async fn prove(&self, index: u64) -> Result<PathBuf, Failure> {
-        let deployment = self.deployment()?;
+        let deployment = self.deployment().await?;
         let aws = deployment.chains_named("aws").map_err(Failure::undone)?;
         let Some(chain) = aws.first() else {
             return Err(Failure::failed("there is no chain aws"));
