@@ -108,6 +108,8 @@ impl Answer {
                 Failure::Transient(summary)
             }
             (307 | 409, "TemporaryRedirect" | "OperationAborted") => Failure::Transient(summary),
+            // Done, by its status, and not understood.
+            (..300, _) => Failure::Unknown(summary),
             (408, _) | (_, "RequestTimeout") => Failure::Unknown(summary),
             (500.., code) if code != "NotImplemented" => Failure::Unknown(summary),
             _ => Failure::Refused {

@@ -264,6 +264,7 @@ async fn each_answer_to_a_swap_has_its_class() {
         ),
         (json(400, "ThrottlingException", "x"), "transient"),
         (json(400, "RequestLimitExceeded", "x"), "transient"),
+        (Answer::new(200, "<html>"), "unknown"),
         (json(500, "InternalServerError", "x"), "unknown"),
         (json(503, "ServiceUnavailable", "x"), "unknown"),
         (json(400, "ResourceNotFoundException", "x"), "refused"),
