@@ -75,11 +75,8 @@ impl Answer {
 
     /// Whether S3 says that the bucket has no Object Lock.
     pub(super) fn is_without_lock(&self) -> bool {
-        self.code == "ObjectLockConfigurationNotFoundError"
-            || self
-                .message
-                .to_ascii_lowercase()
-                .contains("missing object lock")
+        let message = self.message.replace(' ', "");
+        self.code == "ObjectLockConfigurationNotFoundError" || message.contains("missingObjectLock")
     }
 
     fn summary(&self) -> String {

@@ -3,6 +3,7 @@
 mod answers;
 mod canned;
 mod dynamodb;
+mod environment;
 mod keys;
 mod posture;
 mod s3;

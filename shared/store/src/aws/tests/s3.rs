@@ -7,7 +7,7 @@ use aws_credential_types::Credentials;
 use bytes::Bytes;
 
 use super::super::failure::{Asked, Failure};
-use super::{UNTIL, access, admin, fresh_name, new_bucket, store};
+use super::{UNTIL, admin, fresh_name, new_bucket, store};
 use crate::address::Bucket;
 use crate::aws::{Access, S3SealedStore};
 use crate::conformance::{self, Scope};
@@ -167,10 +167,10 @@ async fn a_locked_put_to_a_bucket_without_locks_is_refused() {
     let put = store
         .put_new("k", Bytes::new(), Retention::Until(UNTIL))
         .await;
-    let Err(PutError::Refused { next, .. }) = &put else {
+    let Err(PutError::Refused { reason, next, .. }) = &put else {
         panic!("{put:?}")
     };
-    assert!(next.contains("Object Lock"), "{next}");
+    assert!(next.contains("Object Lock"), "{reason}; {next}");
 }
 
 #[tokio::test]
@@ -200,15 +200,15 @@ async fn a_key_that_is_too_long_with_the_prefix_is_refused() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_and_regions_are_said_within_thirty_seconds() {
+async fn wrong_credentials_are_said_within_thirty_seconds() {
     let Some(endpoint) = stand_in("STANDIN_S3") else {
         return;
     };
     let name = new_bucket(&endpoint, true).await;
-    let bucket = |region: Option<&str>| Bucket {
-        name: name.clone(),
+    let bucket = Bucket {
+        name,
         prefix: String::new(),
-        region: region.map(str::to_owned),
+        region: None,
     };
     let with = |key: &str, secret: &str| {
         let credentials = Credentials::new(key, secret, None, None, "test");
@@ -216,13 +216,11 @@ async fn wrong_credentials_and_regions_are_said_within_thirty_seconds() {
     };
     let unknown = with("nobody0nobody0", "nobody0nobody0");
     let wrong = with("minioadmin", "not-the-secret");
-    let elsewhere = access(&endpoint);
-    for (access, region, says) in [
-        (&unknown, None, "AWS does not know these credentials"),
-        (&wrong, None, "the secret key does not belong"),
-        (&elsewhere, Some("eu-north-1"), "?region="),
+    for (access, says) in [
+        (&unknown, "AWS does not know these credentials"),
+        (&wrong, "the secret key does not belong"),
     ] {
-        let store = S3SealedStore::open(access, &bucket(region), Lock::Off).unwrap();
+        let store = S3SealedStore::open(access, &bucket, Lock::Off).unwrap();
         let began = Instant::now();
         let put = store.put_new("k", Bytes::new(), Retention::None).await;
         assert!(matches!(put, Err(PutError::Refused { .. })), "{put:?}");
