@@ -172,6 +172,36 @@ async fn each_answer_about_a_key_has_its_class() {
     }
 }
 
+#[tokio::test]
+async fn a_key_of_kms_signs_as_its_public_key_says() {
+    use aws_sdk_kms::types::{KeySpec, KeyUsageType};
+    use ed25519_dalek::{Signature, VerifyingKey};
+
+    let Some(endpoint) = stand_in("STANDIN_AWS_KMS") else {
+        return;
+    };
+    let admin = access(&endpoint).kms(None, "test").unwrap();
+    let made = async |spec: KeySpec| {
+        let create = admin.create_key().key_spec(spec);
+        let made = create.key_usage(KeyUsageType::SignVerify).send().await;
+        made.map(|made| made.key_metadata.unwrap().key_id)
+    };
+    let id = made(KeySpec::EccNistEdwards25519).await.unwrap();
+    let key = KmsKey::open(&access(&endpoint), &id).unwrap();
+    assert_eq!(key.describe(), format!("awskms:{id}"));
+    let public = VerifyingKey::from_bytes(&key.public_key().await.unwrap()).unwrap();
+    for message in [&b"head"[..], &[7; 4096]] {
+        let signature = Signature::from_bytes(&key.sign(message).await.unwrap());
+        public.verify_strict(message, &signature).unwrap();
+    }
+    let missing = KmsKey::open(&access(&endpoint), "00000000-0000-0000-0000-000000000000").unwrap();
+    let signed = missing.sign(b"head").await;
+    assert!(
+        matches!(signed, Err(SecretError::NotFound { .. })),
+        "{signed:?}"
+    );
+}
+
 #[test]
 fn an_arn_names_its_region() {
     let arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:cs-AbCdEf";

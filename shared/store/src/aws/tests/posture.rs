@@ -5,12 +5,14 @@ use aws_sdk_s3::types::{
     ObjectLockConfiguration, ObjectLockEnabled, ObjectLockRetentionMode, ObjectLockRule,
 };
 
+use bytes::Bytes;
+
 use super::canned::{Answer, Canned};
-use super::{admin, new_bucket, store};
+use super::{UNTIL, admin, new_bucket, store};
 use crate::aws::S3SealedStore;
 use crate::posture::Lock;
 use crate::testing::stand_in;
-use crate::{Expected, Knowledge, SealedStore, Setting, SettingState};
+use crate::{Expected, Knowledge, Retention, SealedStore, Setting, SettingState};
 
 const EXPECTED: Expected = Expected {
     retention_days: 365,
@@ -246,4 +248,48 @@ async fn a_key_of_ones_own_is_a_way_to_destroy_everything() {
             "{body}: {seen:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_statements_that_are_told_make_a_bucket_hold() {
+    let Some(endpoint) = stand_in("STANDIN_S3") else {
+        return;
+    };
+    let bucket = new_bucket(&endpoint, true).await;
+    let store = store(&endpoint, &bucket, "p", Lock::Compliance);
+    let of_policy = |settings: Vec<Setting>| {
+        settings
+            .into_iter()
+            .filter(|setting| setting.name.starts_with("Bucket policy"))
+            .map(|setting| setting.state)
+    };
+    let statements: Vec<_> = of_policy(settings(&store, EXPECTED).await)
+        .map(|state| match state {
+            SettingState::Weak { mend, .. } => mend[mend.find('{').unwrap()..].to_owned(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(statements.len(), 5);
+    let document = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{}]}}"#,
+        statements.join(",")
+    );
+    let admin = admin(&endpoint);
+    let put = admin.put_bucket_policy().bucket(&bucket).policy(document);
+    put.send().await.unwrap();
+    for state in of_policy(settings(&store, EXPECTED).await) {
+        assert!(holds(&state), "{state:?}");
+    }
+
+    // And they keep from happening what they are for, and nothing else.
+    let one = Bytes::from_static(b"1");
+    store
+        .put_new("k", one.clone(), Retention::Until(UNTIL))
+        .await
+        .unwrap();
+    assert_eq!(store.get("k", 1).await.unwrap(), one);
+    let over = admin.put_object().bucket(&bucket).key("p/k");
+    assert!(over.send().await.is_err());
+    let delete = admin.delete_object().bucket(&bucket).key("p/k");
+    assert!(delete.send().await.is_err());
 }
