@@ -4,7 +4,8 @@
 //!
 //! - [`SealedStore`] and [`HeadStore`] are the two traits, each with its
 //!   consistency contract written on it.
-//! - [`memory`] and [`local`] are backends; each module stands alone.
+//! - [`memory`], [`local`] and, behind its feature, `aws` are backends; each module
+//!   stands alone.
 //! - [`conformance`] is the suite that every backend runs.
 //! - [`fault`] wraps any store and fails the calls that a test picks.
 //!
@@ -23,6 +24,8 @@ mod secret;
 #[cfg(all(test, any(feature = "aws", feature = "azure", feature = "gcp")))]
 mod testing;
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod conformance;
 pub mod fault;
 pub mod local;
@@ -35,6 +38,7 @@ pub use key::{MAX_KEY_BYTES, key_is_valid};
 pub use listing::{ObjectPages, VersionPages};
 pub use posture::{Aspect, Expected, Lock, Setting, SettingState};
 pub use sealed::{
-    Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionPage,
+    Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionLock,
+    VersionPage,
 };
 pub use secret::{RemoteKey, Secret, SecretError};

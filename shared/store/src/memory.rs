@@ -13,7 +13,8 @@ use crate::head::{HeadStore, Stored, Version, swap_refusal};
 use crate::key::{INVALID_KEY, key_is_valid};
 use crate::posture::{Expected, Setting};
 use crate::sealed::{
-    Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionPage,
+    Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionLock,
+    VersionPage,
 };
 
 /// How many objects a page holds.
@@ -212,8 +213,10 @@ impl SealedStore for MemorySealedStore {
                         .content
                         .as_ref()
                         .map_or(0, |content| content.len() as u64),
-                    retain_until: version.retain_until,
-                    mode: self.mode.filter(|_| version.retain_until.is_some()),
+                    lock: match (version.retain_until, self.mode) {
+                        (Some(millis), Some(mode)) => VersionLock::Until { millis, mode },
+                        _ => VersionLock::None,
+                    },
                 }
             }));
         }
@@ -437,7 +440,7 @@ mod tests {
             .await
             .unwrap();
         let version = &versions(&store).await[0];
-        assert_eq!((version.retain_until, version.mode), (None, None));
+        assert_eq!(version.lock, VersionLock::None);
     }
 
     #[tokio::test]
@@ -451,7 +454,11 @@ mod tests {
             1,
             "a replaced object shows no second version"
         );
-        assert_eq!(replaced[0].retain_until, Some(UNTIL));
+        let kept = VersionLock::Until {
+            millis: UNTIL,
+            mode: LockMode::Compliance,
+        };
+        assert_eq!(replaced[0].lock, kept);
 
         store.tamper_add_version("a", "3");
         assert_eq!(store.get("a", 1).await.unwrap(), "3");
@@ -486,7 +493,7 @@ mod tests {
             versions(&store)
                 .await
                 .iter()
-                .all(|version| version.mode.is_none())
+                .all(|version| version.lock == VersionLock::None)
         );
         assert!(store.tamper_remove("a"));
         assert!(!store.tamper_remove("a"));

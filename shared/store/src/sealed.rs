@@ -216,11 +216,28 @@ pub struct ObjectVersion {
     pub delete_marker: bool,
     /// The size in bytes; 0 for a delete marker.
     pub bytes: u64,
-    /// Until when the store refuses to remove it, in milliseconds since 1970
-    /// (UTC); `None` when it would not refuse.
-    pub retain_until: Option<u64>,
-    /// How firm that is; `None` when nothing locks it.
-    pub mode: Option<LockMode>,
+    /// What keeps it from being removed.
+    pub lock: VersionLock,
+}
+
+/// What keeps a version from being removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VersionLock {
+    /// Nothing.
+    None,
+    /// The store refuses to remove it.
+    Until {
+        /// Until this time, in milliseconds since 1970 (UTC).
+        millis: u64,
+        /// How firmly.
+        mode: LockMode,
+    },
+    /// It could not be read. The version itself was seen.
+    Unknown {
+        /// What happened, and the permission that is missing where that is the
+        /// cause.
+        reason: String,
+    },
 }
 
 /// How firmly a retention is held, in the clouds' own words.

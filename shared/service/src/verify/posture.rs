@@ -3,7 +3,7 @@
 use countersign_core::genesis::Genesis;
 use countersign_core::names::Object;
 use countersign_core::time;
-use countersign_store::{Knowledge, ObjectVersion, VersionPages};
+use countersign_store::{Knowledge, ObjectVersion, VersionLock, VersionPages};
 
 use super::checks::{Check, Checks, Detail};
 use super::codes;
@@ -91,17 +91,26 @@ fn retained(
     let least = u64::try_from(until.saturating_sub(TOLERANCE_MILLIS)).unwrap_or(0);
     let detail = Detail::object(&version.key);
     let text = time::from_unix_millis;
-    match version.retain_until {
-        Some(found) if found >= least => {
-            if !version.mode.is_some_and(|mode| mode.is_firm()) {
+    match &version.lock {
+        VersionLock::Until { millis, mode } if *millis >= least => {
+            if !mode.is_firm() {
                 checks.find(&codes::LOCK_SOFT, detail);
             }
         }
-        Some(found) => {
-            let detail = detail.expected(text(least)).found(text(found));
+        VersionLock::Until { millis, .. } => {
+            let detail = detail.expected(text(least)).found(text(*millis));
             checks.find(&codes::RETENTION_SHORT, detail);
         }
-        None => {
+        VersionLock::Unknown { reason } => {
+            checks.unknown(
+                Check::RetentionLocks,
+                format!(
+                    "the retention of {} could not be read: {reason}",
+                    version.key
+                ),
+            );
+        }
+        VersionLock::None => {
             let detail = detail.expected(text(least)).found("no retention");
             checks.find(&codes::RETENTION_SHORT, detail);
         }

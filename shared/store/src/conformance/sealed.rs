@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::{INVALID_KEYS, Scope, WRITERS, pattern};
 use crate::error::{GetError, PutError};
 use crate::listing::{ObjectPages, VersionPages};
-use crate::sealed::{Knowledge, Retention, SealedStore};
+use crate::sealed::{Knowledge, Retention, SealedStore, VersionLock};
 
 /// Puts that are under way at a time while many objects are written.
 const PUTS_IN_FLIGHT: usize = 32;
@@ -316,11 +316,8 @@ pub(super) async fn versions_and_retention(store: &dyn SealedStore, scope: &Scop
             "{version:?}"
         );
         if let Retention::Until(asked) = scope.retention {
-            let kept = version.retain_until.is_some_and(|until| until >= asked);
-            assert!(
-                kept && version.mode.is_some(),
-                "retained as asked: {version:?}"
-            );
+            let kept = matches!(version.lock, VersionLock::Until { millis, .. } if millis >= asked);
+            assert!(kept, "retained as asked: {version:?}");
         }
     }
 }

@@ -1,0 +1,365 @@
+//! What a process needs to call AWS: a client, credentials, a region.
+
+use std::collections::HashMap;
+use std::fmt::{self, Debug};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::identity::IdentityCache;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_s3::config::StalledStreamProtectionConfig;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use thiserror::Error;
+
+use super::guard::{Guard, is_https_or_loopback};
+
+/// To a connection that stands: DNS, TCP and TLS. With three attempts a host
+/// that does not answer is given up in 15 seconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// A read's one attempt, to the head of its answer. A healthy service takes
+/// milliseconds; a second attempt is worth more than waiting on.
+const READ_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(9);
+
+/// A read with all its attempts and the credentials it may have to fetch first.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A write's one attempt, without what its bytes may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The slowest link that is waited for, in bytes per second: 4 Mbit/s.
+const SLOWEST_BYTES_PER_SECOND: u64 = 512 * 1024;
+
+/// For how long no byte may move in an upload or a download.
+pub(super) const STALL_GRACE: Duration = Duration::from_secs(9);
+
+/// AWS closes idle connections after 20 seconds or so. A write on one that is
+/// being closed would end as unknown, so they are given up before.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Reads are repeated: they change nothing.
+const READ_ATTEMPTS: u32 = 3;
+
+/// Access to AWS: one HTTP client, one set of credentials. Cheap to clone;
+/// clones share connections, credentials and clients.
+///
+/// # Credentials
+///
+/// [`from_environment`](Self::from_environment) asks, in this order: the
+/// variables `AWS_ACCESS_KEY_ID` and so on (which Lambda sets), the profile of
+/// `AWS_PROFILE` in `~/.aws` (static keys, `role_arn`, `credential_process`), a
+/// web identity token file (EKS), the container's endpoint (ECS), the
+/// instance's metadata (EC2). It reads no IAM Identity Center (SSO) profiles:
+/// those two services would double the code that a function links. Their
+/// users run `eval "$(aws configure export-credentials --format env)"` first,
+/// or set `credential_process = aws configure export-credentials --profile NAME`.
+///
+/// # Endpoints
+///
+/// AWS's own, unless an argument or `AWS_ENDPOINT_URL_S3`, `…_DYNAMODB`,
+/// `…_SECRETS_MANAGER`, `…_KMS` or, for all of them, `AWS_ENDPOINT_URL` names
+/// another. Plain http goes to this host alone.
+///
+/// # Time-outs and repetitions
+///
+/// Reads are attempted three times within 20 seconds. Writes are attempted
+/// once: what became of a lost one is for the caller to find out.
+#[derive(Clone)]
+pub struct Access {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    base: SdkConfig,
+    endpoint: Option<String>,
+    s3: Clients<aws_sdk_s3::Client>,
+    dynamodb: Clients<aws_sdk_dynamodb::Client>,
+    secrets: Clients<aws_sdk_secretsmanager::Client>,
+    kms: Clients<aws_sdk_kms::Client>,
+}
+
+/// Clients by region.
+type Clients<C> = Mutex<HashMap<String, C>>;
+
+/// Why AWS cannot be called with these settings.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AccessError {
+    /// Nothing names a region.
+    #[error(
+        "no AWS region is given for {address}: add ?region=REGION to it where it can have one, or set AWS_REGION"
+    )]
+    NoRegion {
+        /// What is to be reached.
+        address: String,
+    },
+    /// An endpoint that would be called without TLS.
+    #[error(
+        "the endpoint {endpoint} of {source_name} is refused: use https; plain http is for 127.0.0.1, localhost and [::1] alone"
+    )]
+    Endpoint {
+        /// The endpoint.
+        endpoint: String,
+        /// What names it.
+        source_name: &'static str,
+    },
+}
+
+impl Access {
+    /// Access with the credentials and the region of the environment. The
+    /// credentials are asked for at the first call.
+    ///
+    /// `endpoint` takes the place of every service's own.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError::Endpoint`].
+    pub async fn from_environment(endpoint: Option<&str>) -> Result<Self, AccessError> {
+        let base = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http_client())
+            .timeout_config(read_timeouts())
+            .retry_config(read_retries())
+            .stalled_stream_protection(stall_protection())
+            .load()
+            .await;
+        Self::with_config(base, endpoint)
+    }
+
+    /// Access with `credentials`, which are asked for at the first call and
+    /// again before they expire. `region` is where an address names none.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError::Endpoint`].
+    pub fn new(
+        credentials: impl ProvideCredentials + 'static,
+        region: Option<&str>,
+        endpoint: Option<&str>,
+    ) -> Result<Self, AccessError> {
+        let base = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http_client())
+            // Shared by all clients, so that credentials are fetched once.
+            .identity_cache(IdentityCache::lazy().build())
+            .timeout_config(read_timeouts())
+            .retry_config(read_retries())
+            .stalled_stream_protection(stall_protection())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .region(region.map(|region| Region::new(region.to_owned())))
+            .build();
+        Self::with_config(base, endpoint)
+    }
+
+    fn with_config(base: SdkConfig, endpoint: Option<&str>) -> Result<Self, AccessError> {
+        if let Some(endpoint) = endpoint {
+            check_endpoint(endpoint, "the settings")?;
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                base,
+                endpoint: endpoint.map(str::to_owned),
+                s3: Mutex::default(),
+                dynamodb: Mutex::default(),
+                secrets: Mutex::default(),
+                kms: Mutex::default(),
+            }),
+        })
+    }
+
+    pub(super) fn s3(
+        &self,
+        region: Option<&str>,
+        address: &str,
+    ) -> Result<aws_sdk_s3::Client, AccessError> {
+        client(&self.inner.s3, self.region(region, address)?, |region| {
+            let endpoint = self.endpoint("AWS_ENDPOINT_URL_S3")?;
+            let mut config = aws_sdk_s3::config::Builder::from(&self.inner.base)
+                .region(region)
+                .interceptor(Guard)
+                // A bucket in the host's name needs names that resolve.
+                .force_path_style(endpoint.is_some());
+            config.set_endpoint_url(endpoint);
+            Ok(aws_sdk_s3::Client::from_conf(config.build()))
+        })
+    }
+
+    pub(super) fn dynamodb(
+        &self,
+        region: Option<&str>,
+        address: &str,
+    ) -> Result<aws_sdk_dynamodb::Client, AccessError> {
+        let region = self.region(region, address)?;
+        client(&self.inner.dynamodb, region, |region| {
+            let mut config = aws_sdk_dynamodb::config::Builder::from(&self.inner.base)
+                .region(region)
+                .interceptor(Guard);
+            config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_DYNAMODB")?);
+            Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
+        })
+    }
+
+    pub(super) fn secrets(
+        &self,
+        region: Option<&str>,
+        address: &str,
+    ) -> Result<aws_sdk_secretsmanager::Client, AccessError> {
+        let region = self.region(region, address)?;
+        client(&self.inner.secrets, region, |region| {
+            let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.inner.base)
+                .region(region)
+                .interceptor(Guard);
+            config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER")?);
+            Ok(aws_sdk_secretsmanager::Client::from_conf(config.build()))
+        })
+    }
+
+    pub(super) fn kms(
+        &self,
+        region: Option<&str>,
+        address: &str,
+    ) -> Result<aws_sdk_kms::Client, AccessError> {
+        client(&self.inner.kms, self.region(region, address)?, |region| {
+            let mut config = aws_sdk_kms::config::Builder::from(&self.inner.base)
+                .region(region)
+                .interceptor(Guard);
+            config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_KMS")?);
+            Ok(aws_sdk_kms::Client::from_conf(config.build()))
+        })
+    }
+
+    fn region(&self, region: Option<&str>, address: &str) -> Result<String, AccessError> {
+        region
+            .or_else(|| self.inner.base.region().map(AsRef::as_ref))
+            .map(str::to_owned)
+            .ok_or_else(|| AccessError::NoRegion {
+                address: address.to_owned(),
+            })
+    }
+
+    /// What to call instead of the service's own endpoint.
+    fn endpoint(&self, variable: &'static str) -> Result<Option<String>, AccessError> {
+        if let Some(endpoint) = &self.inner.endpoint {
+            return Ok(Some(endpoint.clone()));
+        }
+        let of_service = std::env::var(variable).ok().filter(|url| !url.is_empty());
+        // What AWS_ENDPOINT_URL or the profile says of all services.
+        let of_all = self.inner.base.endpoint_url().map(str::to_owned);
+        let (found, source_name) = match (of_service, of_all) {
+            (Some(url), _) => (url, variable),
+            (None, Some(url)) => (url, "AWS_ENDPOINT_URL or the profile"),
+            (None, None) => return Ok(None),
+        };
+        check_endpoint(&found, source_name)?;
+        Ok(Some(found))
+    }
+}
+
+impl Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("region", &self.inner.base.region())
+            .field("endpoint", &self.inner.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The time-outs of a call that is attempted once and sends `bytes` bytes.
+pub(super) fn write_timeouts(bytes: usize) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_timeout(WRITE_TIMEOUT + transfer_time(bytes as u64))
+        .build()
+}
+
+/// How long `bytes` bytes may take on the way.
+pub(super) fn transfer_time(bytes: u64) -> Duration {
+    Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
+}
+
+fn client<C: Clone>(
+    clients: &Clients<C>,
+    region: String,
+    make: impl FnOnce(Region) -> Result<C, AccessError>,
+) -> Result<C, AccessError> {
+    let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(client) = clients.get(&region) {
+        return Ok(client.clone());
+    }
+    let client = make(Region::new(region.clone()))?;
+    clients.insert(region, client.clone());
+    Ok(client)
+}
+
+fn check_endpoint(endpoint: &str, source_name: &'static str) -> Result<(), AccessError> {
+    if is_https_or_loopback(endpoint) {
+        return Ok(());
+    }
+    Err(AccessError::Endpoint {
+        endpoint: without_user(endpoint),
+        source_name,
+    })
+}
+
+/// An address that can be shown: a user and password are left out.
+fn without_user(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let end = rest.find('/').unwrap_or(rest.len());
+            let host = rest[..end].rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{}", &rest[end..])
+        }
+        None => "(no URL)".to_owned(),
+    }
+}
+
+fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
+}
+
+fn read_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(READ_ATTEMPT_TIMEOUT)
+        .operation_timeout(READ_TIMEOUT)
+        .build()
+}
+
+fn read_retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(READ_ATTEMPTS)
+        .with_initial_backoff(Duration::from_millis(200))
+        .with_max_backoff(Duration::from_secs(2))
+}
+
+fn stall_protection() -> StalledStreamProtectionConfig {
+    StalledStreamProtectionConfig::enabled()
+        .grace_period(STALL_GRACE)
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_shown_without_its_user() {
+        assert_eq!(without_user("http://u:p@host:1/x"), "http://host:1/x");
+        assert_eq!(without_user("http://host"), "http://host");
+        assert_eq!(without_user("u:p@host"), "(no URL)");
+    }
+
+    #[test]
+    fn small_objects_fail_within_thirty_seconds() {
+        let whole = |bytes| WRITE_TIMEOUT + transfer_time(bytes);
+        assert!(whole(5 << 20) <= Duration::from_secs(30));
+        assert!(READ_TIMEOUT + STALL_GRACE < Duration::from_secs(30));
+        assert!(CONNECT_TIMEOUT * READ_ATTEMPTS + Duration::from_secs(6) < READ_TIMEOUT);
+    }
+}

@@ -1,0 +1,439 @@
+//! What AWS and the network report, classed by what the caller should do.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::error::{GetError, HeadError, ListError, PutError, SwapError};
+use crate::key::INVALID_KEY;
+use crate::secret::SecretError;
+
+/// No message of a service is repeated beyond this many bytes.
+const MAX_MESSAGE_BYTES: usize = 400;
+
+/// How a call failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The bucket or table is not there.
+    NoStore,
+    /// Certainly not done, and a person must act.
+    Refused { reason: String, next: String },
+    /// Certainly not done, and may go away by itself.
+    Transient(String),
+    /// It may have been done.
+    Unknown(String),
+}
+
+/// What was asked, for the messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// The permission it takes: `s3:PutObject`.
+    pub(super) permission: &'static str,
+    /// What it takes it on: `arn:aws:s3:::bucket/*`.
+    pub(super) resource: &'a str,
+}
+
+/// What a service answered, besides success.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// Its word for the error: `AccessDenied`. Empty where it gave none.
+    pub(super) code: String,
+    pub(super) message: String,
+    /// Where the bucket is, as S3 says to who asks elsewhere.
+    region: Option<String>,
+}
+
+impl Answer {
+    /// The answer, if there was one.
+    pub(super) fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Self> {
+        let SdkError::ServiceError(context) = error else {
+            return None;
+        };
+        let response = context.raw();
+        let text = |text: Option<&str>| printable(text.unwrap_or_default());
+        Some(Self {
+            status: response.status().as_u16(),
+            code: text(context.err().code()),
+            message: text(context.err().message()),
+            region: response.headers().get("x-amz-bucket-region").map(printable),
+        })
+    }
+
+    pub(super) fn is(&self, status: u16, code: &str) -> bool {
+        self.status == status && self.code == code
+    }
+
+    /// Whether a permission is missing.
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(&*self.code, "AccessDenied" | "AccessDeniedException")
+            || (self.status == 403 && self.code.is_empty())
+    }
+
+    /// Whether S3 says that the bucket has no Object Lock.
+    pub(super) fn is_without_lock(&self) -> bool {
+        let message = self.message.replace(' ', "");
+        self.code == "ObjectLockConfigurationNotFoundError" || message.contains("missingObjectLock")
+    }
+
+    fn summary(&self) -> String {
+        match (&*self.code, &*self.message) {
+            ("", _) => format!("answer {}", self.status),
+            (code, "") => format!("{code}, {}", self.status),
+            (code, message) => format!("{code}: {message}"),
+        }
+    }
+
+    fn class(&self, asked: Asked<'_>) -> Failure {
+        let summary = self.summary();
+        if let Some(next) = self.remedy(asked) {
+            return Failure::Refused {
+                reason: summary,
+                next,
+            };
+        }
+        match (self.status, &*self.code) {
+            (_, "NoSuchBucket") => Failure::NoStore,
+            // Said before anything is done, and only as 4xx: what ends as 5xx
+            // may have been done.
+            (400 | 429, code) if is_throttling(code) => Failure::Transient(summary),
+            // The bytes did not arrive as they were sent.
+            (400, "BadDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch") => {
+                Failure::Transient(summary)
+            }
+            (307 | 409, "TemporaryRedirect" | "OperationAborted") => Failure::Transient(summary),
+            // Done, by its status, and not understood.
+            (..300, _) => Failure::Unknown(summary),
+            (408, _) | (_, "RequestTimeout") => Failure::Unknown(summary),
+            (500.., code) if code != "NotImplemented" => Failure::Unknown(summary),
+            _ => Failure::Refused {
+                reason: summary,
+                next: "check the setting and what the endpoint is, then try again".to_owned(),
+            },
+        }
+    }
+
+    /// What a person should do about what will not go away by itself.
+    fn remedy(&self, asked: Asked<'_>) -> Option<String> {
+        let Asked {
+            permission,
+            resource,
+        } = asked;
+        if self.code.starts_with("KMS.") || self.message.contains("kms:") {
+            return Some(format!(
+                "check the KMS key that encrypts it: that it is enabled, and that these credentials may use it ({resource})"
+            ));
+        }
+        if let Some(region) = self.right_region() {
+            return Some(match region {
+                Some(region) => {
+                    format!("the bucket is in {region}: add ?region={region} to its address")
+                }
+                None => "add ?region=REGION to its address, with the region that the bucket is in"
+                    .to_owned(),
+            });
+        }
+        let next = match &*self.code {
+            "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture" => SET_CLOCK.to_owned(),
+            "InvalidSignatureException" | "SignatureDoesNotMatch"
+                if self.message.contains("expired") || self.message.contains("not yet current") =>
+            {
+                SET_CLOCK.to_owned()
+            }
+            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => {
+                "the session has ended: sign in again, or renew what AWS_SESSION_TOKEN and the profile hold"
+                    .to_owned()
+            }
+            "InvalidAccessKeyId" | "InvalidClientTokenId" | "UnrecognizedClientException"
+            | "InvalidToken" | "MissingAuthenticationToken" => {
+                "AWS does not know these credentials: check AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN or the profile, and that the key was not deleted"
+                    .to_owned()
+            }
+            "SignatureDoesNotMatch" | "InvalidSignatureException" | "IncompleteSignature" => {
+                "the secret key does not belong to the access key: check AWS_SECRET_ACCESS_KEY or the profile, and this machine's clock"
+                    .to_owned()
+            }
+            "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" | "Forbidden" => format!(
+                "allow {permission} on {resource} to these credentials, and look for a deny in the policies of the resource, the role and the organization"
+            ),
+            "" if self.status == 403 => {
+                format!("allow {permission} on {resource} to these credentials")
+            }
+            _ => return self.remedy_of_lock(),
+        };
+        Some(next)
+    }
+
+    /// About S3 Object Lock, whose refusals share their codes with others.
+    fn remedy_of_lock(&self) -> Option<String> {
+        let says = |words: &str| self.message.to_ascii_lowercase().contains(words);
+        if self.is_without_lock() {
+            return Some(
+                "make a bucket with Object Lock (aws s3api create-bucket --object-lock-enabled-for-bucket), or set `lock = \"off\"` to try things out"
+                    .to_owned(),
+            );
+        }
+        says("in the future").then(|| {
+            "check this machine's clock and `retention_days`: the retention would have ended already"
+                .to_owned()
+        })
+    }
+
+    /// Whether the bucket is elsewhere, and where if that is said.
+    fn right_region(&self) -> Option<Option<String>> {
+        let elsewhere = matches!(
+            &*self.code,
+            "PermanentRedirect"
+                | "AuthorizationHeaderMalformed"
+                | "IllegalLocationConstraintException"
+        ) || self.status == 301;
+        let expecting = || {
+            let (_, rest) = self.message.split_once("expecting '")?;
+            rest.split_once('\'').map(|(region, _)| region.to_owned())
+        };
+        elsewhere.then(|| self.region.clone().or_else(expecting))
+    }
+}
+
+const SET_CLOCK: &str =
+    "set this machine's clock right: AWS refuses requests that are 15 minutes off";
+
+const NO_BUCKET: &str = "it does not exist";
+const RUN_INIT: &str = "correct the setting, or run init once the infrastructure is made";
+
+impl Failure {
+    /// The class of an error, as far as it does not depend on the call.
+    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>, asked: Asked<'_>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        if let Some(answer) = Answer::of(error) {
+            return answer.class(asked);
+        }
+        let causes = causes(error);
+        if find::<CredentialsError>(error).is_some() {
+            return Self::Refused {
+                reason: format!("no usable AWS credentials ({causes})"),
+                next: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is attached".to_owned(),
+            };
+        }
+        match error {
+            SdkError::ConstructionFailure(_) => Self::Refused {
+                reason: causes,
+                next: "check the setting".to_owned(),
+            },
+            SdkError::DispatchFailure(failure) => {
+                let unsent = find::<hyper_util::client::legacy::Error>(error)
+                    .is_some_and(hyper_util::client::legacy::Error::is_connect);
+                if unsent {
+                    return Self::Transient(format!(
+                        "no connection to the service: {causes}; check the network, the region and the endpoint"
+                    ));
+                }
+                let by_us = failure.as_connector_error().is_some_and(|connector| {
+                    connector.is_other() && connector.as_other().is_none()
+                });
+                if by_us && find::<hyper::Error>(error).is_none() {
+                    return Self::Refused {
+                        reason: causes,
+                        next: "check the setting and the endpoint".to_owned(),
+                    };
+                }
+                Self::Unknown(format!("the connection failed: {causes}"))
+            }
+            SdkError::TimeoutError(_) => Self::Unknown(format!(
+                "no answer in time: {causes}; check the network and the endpoint"
+            )),
+            _ => Self::Unknown(causes),
+        }
+    }
+
+    pub(super) fn invalid_key() -> Self {
+        let (reason, next) = INVALID_KEY;
+        Self::Refused {
+            reason: reason.to_owned(),
+            next: next.to_owned(),
+        }
+    }
+
+    /// The reason alone.
+    pub(super) fn reason(self) -> String {
+        match self {
+            Self::NoStore => NO_BUCKET.to_owned(),
+            Self::Refused { reason, .. } | Self::Transient(reason) | Self::Unknown(reason) => {
+                reason
+            }
+        }
+    }
+
+    pub(super) fn into_put(self, object: String, store: &str) -> PutError {
+        match self {
+            Self::NoStore => PutError::Refused {
+                object,
+                reason: format!("{store} does not exist"),
+                next: RUN_INIT.to_owned(),
+            },
+            Self::Refused { reason, next } => PutError::Refused {
+                object,
+                reason,
+                next,
+            },
+            Self::Transient(cause) => PutError::Transient {
+                object,
+                cause: cause.into(),
+            },
+            Self::Unknown(cause) => PutError::Unknown {
+                object,
+                cause: cause.into(),
+            },
+        }
+    }
+
+    pub(super) fn into_get(self, object: String, store: String) -> GetError {
+        match self {
+            Self::NoStore => GetError::NoStore { store },
+            Self::Refused { reason, next } => GetError::Refused {
+                object,
+                reason,
+                next,
+            },
+            Self::Transient(cause) | Self::Unknown(cause) => GetError::Transient {
+                object,
+                cause: cause.into(),
+            },
+        }
+    }
+
+    pub(super) fn into_list(self, store: String) -> ListError {
+        match self {
+            Self::NoStore => ListError::NoStore { store },
+            Self::Refused { reason, next } => ListError::Refused {
+                store,
+                reason,
+                next,
+            },
+            Self::Transient(cause) | Self::Unknown(cause) => ListError::Transient {
+                store,
+                cause: cause.into(),
+            },
+        }
+    }
+
+    pub(super) fn into_load(self, head: String, store: String) -> HeadError {
+        match self {
+            Self::NoStore => HeadError::NoStore { store },
+            Self::Refused { reason, next } => HeadError::Refused { head, reason, next },
+            Self::Transient(cause) | Self::Unknown(cause) => HeadError::Transient {
+                head,
+                cause: cause.into(),
+            },
+        }
+    }
+
+    pub(super) fn into_swap(self, head: String, store: &str) -> SwapError {
+        match self {
+            Self::NoStore => SwapError::Refused {
+                head,
+                reason: format!("{store} does not exist"),
+                next: RUN_INIT.to_owned(),
+            },
+            Self::Refused { reason, next } => SwapError::Refused { head, reason, next },
+            Self::Transient(cause) => SwapError::Transient {
+                head,
+                cause: cause.into(),
+            },
+            Self::Unknown(cause) => SwapError::Unknown {
+                head,
+                cause: cause.into(),
+            },
+        }
+    }
+
+    /// Of a call that changes nothing.
+    pub(super) fn into_read(self, secret: String) -> SecretError {
+        match self {
+            Self::NoStore => SecretError::NotFound { secret },
+            Self::Refused { reason, next } => SecretError::Refused {
+                secret,
+                reason,
+                next,
+            },
+            Self::Transient(cause) | Self::Unknown(cause) => SecretError::Transient {
+                secret,
+                cause: cause.into(),
+            },
+        }
+    }
+
+    /// Of a call that makes a secret.
+    pub(super) fn into_create(self, secret: String) -> SecretError {
+        match self {
+            Self::Unknown(cause) => SecretError::Unknown {
+                secret,
+                cause: cause.into(),
+            },
+            other => other.into_read(secret),
+        }
+    }
+}
+
+fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException"
+            | "RequestThrottled"
+            | "SlowDown"
+    )
+}
+
+/// All that is told of an error, in one line. What is told twice is left out.
+pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = printable(&error.to_string());
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = printable(&cause.to_string());
+        if !more.is_empty() && !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        next = cause.source();
+    }
+    printable(&text)
+}
+
+/// The cause of a type, if there is one.
+pub(super) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref::<T>() {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
+}
+
+/// Text of a server as it can stand in a message: short, in one line.
+fn printable(text: &str) -> String {
+    let mut short: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if short.len() > MAX_MESSAGE_BYTES {
+        let mut end = MAX_MESSAGE_BYTES;
+        while !short.is_char_boundary(end) {
+            end -= 1;
+        }
+        short.truncate(end);
+        short.push_str(" ...");
+    }
+    short.trim().trim_end_matches('.').to_owned()
+}
