@@ -151,6 +151,10 @@ impl Front {
     /// `Put Blob` and `Put Block List`: they make a blob, or overwrite one.
     async fn write(&self, place: &Place<'_>, mut request: Request) -> Response {
         let headers = request.headers().clone();
+        if headers.contains_key(UNTIL) && policy_in(&headers).is_none() {
+            drain(request.into_body()).await;
+            return invalid_header(UNTIL);
+        }
         let create_only = header(&headers, "if-none-match") == Some("*");
         let immutable = place.against_change();
         let response = match immutable {

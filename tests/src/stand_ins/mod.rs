@@ -38,7 +38,7 @@ pub mod gcp;
 pub mod gcs;
 pub mod key_vault;
 pub mod s3;
-mod upstream;
+pub mod upstream;
 
 /// Serves every stand-in at its address until one of them fails, which it then
 /// tells. `addresses` holds `http://host:port` by the names that
