@@ -25,6 +25,8 @@ mod testing;
 
 pub mod conformance;
 pub mod fault;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 pub mod local;
 pub mod memory;
 
