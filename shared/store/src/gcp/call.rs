@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use super::access::{Access, FIRST_BACKOFF, READ_ATTEMPTS, Service};
-use super::failure::{Answer, Failure, chain};
+use super::failure::{Answer, Failure, NOT_GOOGLE, chain};
 
 /// How long one attempt may take, from the connection to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
@@ -103,7 +103,7 @@ impl Access {
                     "the answer of {} cannot be read: {error}",
                     self.endpoint(request.service)
                 ),
-                "check that the address is Google's own service, or one that answers as it does",
+                NOT_GOOGLE,
             )
         })
     }
@@ -177,7 +177,7 @@ impl Access {
                         "the answer of {} is larger than the {max_bytes} bytes allowed for it",
                         self.endpoint(request.service)
                     ),
-                    "check that the address is Google's own service, or one that answers as it does",
+                    NOT_GOOGLE,
                 ));
             }
             body.extend_from_slice(&chunk);

@@ -14,6 +14,10 @@ use crate::secret::SecretError;
 /// The longest part of a server's message that an error repeats, in characters.
 const MAX_MESSAGE_CHARS: usize = 400;
 
+/// What to do about an answer that Google does not give.
+pub(super) const NOT_GOOGLE: &str =
+    "check that the address is Google's own service, or one that answers as it does";
+
 const NO_BUCKET: &str = "its bucket does not exist";
 const RUN_INIT: &str = "correct the setting, or make the bucket (terraform apply) and run init";
 
@@ -94,8 +98,9 @@ impl Failure {
             let cause = StdError::source(error).and_then(|e| e.downcast_ref());
             return cause.map_or_else(|| Self::NotSent(chain(error).into()), Self::of_credentials);
         }
-        let certain = error.is_connect() || error.is_binding() || error.is_serialization();
-        if certain || !sent {
+        // A checksum that the server answers otherwise counts as an error of
+        // serialization too: that is no sign that nothing was sent.
+        if error.is_connect() || error.is_binding() || !sent {
             Self::NotSent(chain(error).into())
         } else {
             Self::Lost(chain(error).into())
@@ -269,7 +274,7 @@ impl Class {
 fn unexpected(status: &str) -> (String, String) {
     (
         format!("the server answered {status} to a request that cannot be answered so"),
-        "check that the address is Google's own service, or one that answers as it does".to_owned(),
+        NOT_GOOGLE.to_owned(),
     )
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::access::{Access, Service};
 use super::call::Request;
-use super::failure::Failure;
+use super::failure::{Failure, NOT_GOOGLE};
 use crate::secret::{RemoteKey, SecretError};
 
 const PUBLIC_KEY_PERMISSION: &str = "cloudkms.cryptoKeyVersions.viewPublicKey";
@@ -23,9 +23,6 @@ const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 const SPKI_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
-
-const NOT_GOOGLE: &str =
-    "check that the address is Google's own service, or one that answers as it does";
 
 /// A version of a Cloud KMS key with the algorithm `EC_SIGN_ED25519`.
 #[derive(Debug)]

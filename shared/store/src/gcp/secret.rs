@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::access::{Access, Service};
 use super::call::Request;
-use super::failure::{Answer, Failure};
+use super::failure::{Answer, Failure, NOT_GOOGLE};
 use crate::secret::{Secret, SecretError};
 
 const ACCESS_PERMISSION: &str = "secretmanager.versions.access";
@@ -158,16 +158,10 @@ impl Secret for SecretManagerSecret {
         let Some(body) = newest else {
             return Ok(None);
         };
-        const NOT_GOOGLE: &str =
-            "check that the address is Google's own service, or one that answers as it does";
         let Accessed { payload } = serde_json::from_slice(&body)
             .map_err(|_| self.unsuitable("the answer is not a version's".to_owned(), NOT_GOOGLE))?;
-        let encoded = payload.data.as_bytes();
-        let mut content = Zeroizing::new(vec![0; BASE64.decode_len(encoded.len()).unwrap_or(0)]);
-        let len = BASE64
-            .decode_mut(encoded, &mut content)
-            .map_err(|_| self.unsuitable("the answer is not base64".to_owned(), NOT_GOOGLE))?;
-        content.truncate(len);
+        let content = decoded(payload.data)
+            .ok_or_else(|| self.unsuitable("the answer is not base64".to_owned(), NOT_GOOGLE))?;
         if content.len() > max_bytes {
             return Err(self.unsuitable(
                 format!("its content has more than the {max_bytes} bytes expected"),
@@ -218,6 +212,15 @@ impl Secret for SecretManagerSecret {
     fn describe(&self) -> String {
         format!("gcpsecret:projects/{}/secrets/{}", self.project, self.name)
     }
+}
+
+/// The bytes of a base64 text, copied nowhere else.
+fn decoded(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let len = BASE64.decode_len(text.len()).ok()?;
+    let mut bytes = Zeroizing::new(vec![0; len]);
+    let len = BASE64.decode_mut(text.as_bytes(), &mut bytes).ok()?;
+    bytes.truncate(len);
+    Some(bytes)
 }
 
 impl std::fmt::Debug for SecretManagerSecret {

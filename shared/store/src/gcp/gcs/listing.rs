@@ -7,7 +7,7 @@ use super::objects::Objects;
 use super::posture::Policy;
 use crate::gcp::access::Service;
 use crate::gcp::call::Request;
-use crate::gcp::failure::Failure;
+use crate::gcp::failure::{Failure, NOT_GOOGLE};
 use crate::sealed::{LockMode, ObjectMeta, ObjectVersion, Page, VersionPage};
 
 /// The most that the service puts on a page.
@@ -245,10 +245,7 @@ fn unix_millis(text: &str) -> Result<u64, Failure> {
 }
 
 fn unreadable(reason: &str) -> Failure {
-    Failure::refused(
-        format!("its listing cannot be read: {reason}"),
-        "check that the address is Google's own service, or one that lists as it does",
-    )
+    Failure::refused(format!("its listing cannot be read: {reason}"), NOT_GOOGLE)
 }
 
 fn endless(reason: &str) -> Failure {

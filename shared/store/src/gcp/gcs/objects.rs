@@ -127,6 +127,7 @@ impl Objects {
         // Given beforehand, it goes with the metadata, and the server refuses
         // bytes that arrived otherwise.
         let crc32c = crc32c::crc32c(&bytes);
+        let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         let (source, progress) = Source::new(bytes);
         let bucket = format!("projects/_/buckets/{}", self.bucket);
         let upload = storage
@@ -139,7 +140,14 @@ impl Objects {
             .with_retry_policy(NeverRetry)
             .send_unbuffered();
         match progress.watch(upload).await {
-            Some(Ok(object)) => Ok(object.generation),
+            // Any JSON with success passes for an object; only the one that was
+            // sent confirms it.
+            Some(Ok(object)) if object.generation > 0 && object.size == size => {
+                Ok(object.generation)
+            }
+            Some(Ok(_)) => Err(Failure::Lost(
+                "the answer does not tell of the object that was sent".into(),
+            )),
             Some(Err(error)) => Err(Failure::of_sdk(&error, progress.is_whole())),
             None => {
                 let cause = format!(

@@ -8,6 +8,7 @@ use super::{TOLD_WITHIN, bucket, signed};
 use crate::error::{GetError, HeadError, ListError, PutError, SwapError};
 use crate::gcp::{GcsHeadStore, GcsSealedStore};
 use crate::head::{HeadStore, Version};
+use crate::listing::VersionPages;
 use crate::posture::{Aspect, Expected, Lock, Setting, SettingState};
 use crate::sealed::{Knowledge, LockMode, ObjectVersion, Retention, SealedStore};
 
@@ -43,33 +44,39 @@ fn denied(permission: &str) -> Reply {
 async fn a_put_is_one_request_that_carries_its_condition_and_checksum() {
     let server = Server::new(|asked| {
         assert!(asked.is("POST", UPLOAD), "{}", asked.line);
-        Reply::json(
-            r#"{"name":"a","bucket":"bkt","generation":"17","size":"7","crc32c":"fbRDfQ=="}"#,
-        )
+        Reply::json(r#"{"name":"a","generation":"17","size":"7","crc32c":"Ya91Mw=="}"#)
     })
     .await;
-    put(&server).await.unwrap_or_else(|error| {
-        // The sum that the answer tells is checked against what was sent.
-        assert!(matches!(error, PutError::Unknown { .. }), "{error:?}");
-    });
+    put(&server).await.expect("it is confirmed");
     let asked = server.asked();
     assert_eq!(asked.len(), 1, "{asked:?}");
-    assert!(
-        asked[0].line.contains("ifGenerationMatch=0"),
-        "{}",
-        asked[0].line
-    );
-    assert!(
-        asked[0].line.contains("uploadType=multipart"),
-        "{}",
-        asked[0].line
-    );
+    for part in ["ifGenerationMatch=0", "uploadType=multipart"] {
+        assert!(asked[0].line.contains(part), "{}", asked[0].line);
+    }
     let body = String::from_utf8_lossy(&asked[0].body);
     assert!(
-        body.contains("crc32c") && body.contains("content"),
+        body.contains("Ya91Mw==") && body.contains("content"),
         "{body}"
     );
     assert!(asked[0].headers.contains(super::TOKEN), "the token is sent");
+}
+
+#[tokio::test]
+async fn a_put_that_is_answered_with_another_object_is_unknown() {
+    for answer in [
+        r#"{"name":"a","generation":"17","size":"7","crc32c":"Ya91Mg=="}"#,
+        r#"{"name":"a","generation":"17","size":"8","crc32c":"Ya91Mw=="}"#,
+        r#"{"kind":"storage#bucket"}"#,
+        "{}",
+    ] {
+        let server = Server::new(move |_| Reply::json(answer)).await;
+        let put = put(&server).await;
+        assert!(
+            matches!(put, Err(PutError::Unknown { .. })),
+            "{answer}: {put:?}"
+        );
+        assert_eq!(server.asked().len(), 1);
+    }
 }
 
 #[tokio::test]
@@ -403,6 +410,50 @@ async fn a_listing_that_never_ends_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn a_key_with_more_generations_than_a_page_is_listed_whole() {
+    let page = |key: &str, from: u64, count: u64| {
+        let item =
+            |n| format!(r#"{{"name":"{key}","size":"1","generation":"{n}","timeDeleted":"x"}}"#);
+        (from..from + count).map(item).collect::<Vec<_>>().join(",")
+    };
+    let server = Server::new(move |asked| {
+        if asked.is("GET", BUCKET) {
+            return Reply::json("{}");
+        }
+        let from = |start: &str| asked.line.contains(&format!("startOffset={start}&"));
+        let token = |token: &str| asked.line.ends_with(&format!("pageToken={token}"));
+        let (items, next) = if token("two") {
+            (format!("{},{}", page("b", 9, 1), page("c", 1, 1)), "")
+        } else if token("one") {
+            (page("b", 6, 3), "two")
+        } else if from("a") {
+            (page("b", 1, 5), "one")
+        } else {
+            assert!(!asked.line.contains("startOffset"), "{}", asked.line);
+            (format!("{},{}", page("a", 1, 2), page("b", 1, 4)), "zero")
+        };
+        let next = if next.is_empty() {
+            String::new()
+        } else {
+            format!(r#","nextPageToken":"{next}""#)
+        };
+        Reply::json(format!(r#"{{"items":[{items}]{next}}}"#))
+    })
+    .await;
+    let store = sealed(&server);
+    let mut pages = VersionPages::new(&store, "");
+    let mut seen = Vec::new();
+    while let Knowledge::Known(Some(versions)) = pages.next().await.expect("it lists") {
+        let count = |key: &str| versions.iter().filter(|version| version.key == key).count();
+        seen.push((count("a"), count("b"), count("c")));
+        let numbers = versions.iter().filter(|version| version.key == "b");
+        let numbers: Vec<_> = numbers.map(|version| version.version.clone()).collect();
+        assert!(numbers.is_sorted_by(|a, b| a > b), "{numbers:?}");
+    }
+    assert_eq!(seen, [(2, 0, 0), (0, 9, 1)]);
+}
+
 const LOCKED: &str = r#""retentionPolicy":{"retentionPeriod":"31536000","isLocked":true,"effectiveTime":"2026-01-01T00:00:00.000Z"}"#;
 const UNLOCKED: &str = r#""retentionPolicy":{"retentionPeriod":"31536000","effectiveTime":"2026-01-01T00:00:00.000Z"}"#;
 
@@ -538,10 +589,8 @@ async fn each_weakness_of_a_bucket_is_found_alone_with_what_mends_it() {
         )
     };
     let good = good_bucket();
-    let with = |more: &str| format!("{}{more}", good.trim_end_matches('}'));
-    // The last brace closes the object; those of iamConfiguration stay.
+    // In place of the brace that closes it.
     let open = |more: &str| format!("{}{more}", &good[..good.len() - 1]);
-    drop(with);
     let yes = true;
     for (bucket, name, open_now, mend) in [
         (

@@ -181,26 +181,6 @@ async fn generations_of_many_objects_come_in_pages_that_part_no_key() {
 }
 
 #[tokio::test]
-async fn a_key_with_more_generations_than_a_page_is_listed_whole() {
-    let versioned = Emulator::with("deep", r#""versioning":{"enabled":true}"#).await;
-    let Some(emulator) = versioned else { return };
-    let store = sealed(&emulator, "");
-    assert_eq!(emulator.overwrite("a", "x").await, 200);
-    for _ in 0..1_010 {
-        assert_eq!(emulator.overwrite("b", "x").await, 200);
-    }
-    assert_eq!(emulator.overwrite("c", "x").await, 200);
-    let all = all_versions(&store).await;
-    assert_eq!(all.len(), 1_012);
-    // A position behind a key skips all of its generations.
-    let after = store.versions("", Some("b")).await.expect("it lists");
-    let Knowledge::Known(after) = after else {
-        panic!("{after:?}")
-    };
-    assert_eq!((after.versions.len(), after.more), (1, false));
-}
-
-#[tokio::test]
 async fn what_stands_under_a_name_that_no_writer_uses_is_listed() {
     let Some(emulator) = Emulator::new("odd").await else {
         return;

@@ -166,6 +166,7 @@ async fn a_content_that_changed_on_the_way_is_not_taken() {
         (format!(r#"{{"data":"{data}","dataCrc32c":"1"}}"#), false),
         (format!(r#"{{"data":"{data}"}}"#), true),
         (r#"{"data":"%%%","dataCrc32c":"1"}"#.to_owned(), true),
+        (r#"{"data":"%%%%","dataCrc32c":"1"}"#.to_owned(), true),
         (r#""data""#.to_owned(), true),
     ] {
         let body = format!(r#"{{"name":"v","payload":{payload}}}"#);
