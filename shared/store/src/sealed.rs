@@ -219,7 +219,8 @@ pub struct ObjectVersion {
     /// Until when the store refuses to remove it, in milliseconds since 1970
     /// (UTC); `None` when it would not refuse.
     pub retain_until: Option<u64>,
-    /// How firm that is; `None` when nothing locks it.
+    /// How firm that is; `None` when nothing locks it, and beside a
+    /// `retain_until` when it could not be read.
     pub mode: Option<LockMode>,
 }
 

@@ -122,7 +122,15 @@ pub(super) async fn versions(
     })
 }
 
+/// Whether these credentials may list what was removed but can be restored.
+pub(super) async fn removed_can_be_listed(objects: &Objects) -> Result<(), Failure> {
+    page(objects, Which::SoftDeleted, "", None, None)
+        .await
+        .map(drop)
+}
+
 /// Some items with all generations of each key.
+#[derive(Default)]
 struct Run {
     items: Vec<(String, Item)>,
     /// The last key that is there whole, where there are more.
@@ -138,7 +146,24 @@ async fn run(
     let mut items: Vec<(String, Item)> = Vec::new();
     let mut token = None;
     for _ in 0..MAX_PAGES {
-        let listing = page(objects, which, prefix, after, token).await?;
+        let listing = match page(objects, which, prefix, after, token).await {
+            // Who may only read may not list what was removed; the posture
+            // says so.
+            Err(Failure::Answer(answer))
+                if which == Which::SoftDeleted && matches!(answer.status, 400 | 403) =>
+            {
+                return Ok(Run::default());
+            }
+            listing => listing?,
+        };
+        let removed = listing
+            .items
+            .iter()
+            .all(|item| item.soft_delete_time.is_some());
+        if which == Which::SoftDeleted && !removed {
+            // A server that does not know the parameter lists what is live.
+            return Ok(Run::default());
+        }
         for item in listing.items {
             let key = key_of(objects, &item, prefix)?.to_owned();
             if after.is_none_or(|after| *key > *after) {

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::listing;
 use super::objects::Objects;
 use crate::gcp::access::Service;
 use crate::gcp::call::Request;
@@ -10,6 +11,7 @@ use crate::posture::{Aspect, Expected, Lock, Setting, SettingState};
 use crate::sealed::LockMode;
 
 const BUCKET_PERMISSION: &str = "storage.buckets.get";
+const REMOVED_PERMISSION: &str = "storage.objects.restore";
 const LIENS_PERMISSION: &str = "resourcemanager.projects.get";
 
 const DAY_SECS: u64 = 24 * 60 * 60;
@@ -23,6 +25,7 @@ mod name {
     pub(super) const VERSIONING: &str = "Object Versioning of the bucket";
     pub(super) const LIFECYCLE: &str = "lifecycle rules of the bucket";
     pub(super) const SOFT_DELETE: &str = "soft delete of the bucket";
+    pub(super) const REMOVED: &str = "listing of removed objects";
     pub(super) const ENCRYPTION: &str = "encryption key of the bucket";
     pub(super) const UNIFORM: &str = "uniform bucket-level access";
     pub(super) const PUBLIC: &str = "public access prevention";
@@ -219,6 +222,7 @@ pub(super) async fn judge(objects: &Objects, expected: Expected) -> Vec<Setting>
         versioning(&settings, bucket),
         lifecycle(&settings, objects, expected),
         soft_delete(&settings, bucket),
+        removed(&settings, objects).await,
         encryption(&settings, bucket),
         uniform_access(&settings, bucket),
         public_access(&settings, bucket),
@@ -233,6 +237,7 @@ fn all_unknown(failure: Failure) -> Vec<Setting> {
         (name::VERSIONING, Aspect::Store),
         (name::LIFECYCLE, Aspect::Store),
         (name::SOFT_DELETE, Aspect::Store),
+        (name::REMOVED, Aspect::Store),
         (name::ENCRYPTION, Aspect::Store),
         (name::UNIFORM, Aspect::Store),
         (name::PUBLIC, Aspect::Store),
@@ -433,6 +438,18 @@ fn soft_delete(settings: &Settings, bucket: &str) -> Setting {
         }
     };
     setting(name::SOFT_DELETE, state)
+}
+
+async fn removed(settings: &Settings, objects: &Objects) -> Setting {
+    let state = if settings.soft_delete_secs() == 0 {
+        holds("there are none without soft delete")
+    } else {
+        match listing::removed_can_be_listed(objects).await {
+            Ok(()) => holds("they are among the versions"),
+            Err(failure) => unknown(failure, REMOVED_PERMISSION),
+        }
+    };
+    setting(name::REMOVED, state)
 }
 
 fn encryption(settings: &Settings, bucket: &str) -> Setting {

@@ -541,6 +541,9 @@ async fn posture(settings: Reply, liens: Reply, expected: Expected) -> Vec<Setti
         if asked.is("GET", BUCKET) {
             return settings.clone();
         }
+        if asked.line.contains("softDeleted=true") {
+            return Reply::json("{}");
+        }
         assert!(
             asked.line.starts_with("GET /v3/liens?parent=projects%2F42"),
             "{}",
@@ -571,7 +574,7 @@ fn good_bucket() -> String {
 #[tokio::test]
 async fn a_bucket_as_it_should_be_holds_in_every_setting() {
     let settings = posture(Reply::json(good_bucket()), Reply::json(LIEN), YEAR_LOCKED).await;
-    assert_eq!(settings.len(), 8);
+    assert_eq!(settings.len(), 9);
     for setting in &settings {
         assert!(
             matches!(setting.state, SettingState::Holds { .. }),
@@ -693,10 +696,39 @@ async fn each_weakness_of_a_bucket_is_found_alone_with_what_mends_it() {
     }
     let settings = posture(Reply::json(good), Reply::json("{}"), YEAR_LOCKED).await;
     assert!(
-        matches!(settings[7].state, SettingState::Weak { open: false, .. }),
+        matches!(settings[8].state, SettingState::Weak { open: false, .. }),
         "{:?}",
-        settings[7]
+        settings[8]
     );
+}
+
+#[tokio::test]
+async fn who_may_not_list_what_was_removed_is_told_so() {
+    let server = Server::new(|asked| {
+        if asked.is("GET", BUCKET) {
+            return Reply::json(good_bucket());
+        }
+        if asked.line.contains("softDeleted=true") {
+            return denied("storage.objects.restore");
+        }
+        Reply::json(r#"{"items":[{"name":"a","size":"1","generation":"7"}]}"#)
+    })
+    .await;
+    let store = sealed(&server);
+    match store.versions("", None).await.expect("it lists") {
+        Knowledge::Known(page) => assert_eq!(page.versions.len(), 1),
+        other => panic!("{other:?}"),
+    }
+    let Knowledge::Known(settings) = store.posture(YEAR_LOCKED).await else {
+        panic!("it has settings")
+    };
+    let found = settings
+        .iter()
+        .find(|setting| setting.name.contains("removed"));
+    let Some(SettingState::Unknown { permission, .. }) = found.map(|found| &found.state) else {
+        panic!("{found:?}")
+    };
+    assert_eq!(permission.as_deref(), Some("storage.objects.restore"));
 }
 
 #[tokio::test]
@@ -714,7 +746,7 @@ async fn a_lifecycle_rule_without_a_retention_policy_lays_records_open() {
 async fn settings_that_may_not_be_read_are_unknown_with_the_permission() {
     let no = denied("storage.buckets.get");
     let settings = posture(no, Reply::json(LIEN), YEAR_LOCKED).await;
-    assert_eq!(settings.len(), 8);
+    assert_eq!(settings.len(), 9);
     for setting in &settings {
         let SettingState::Unknown { permission, .. } = &setting.state else {
             panic!("{setting:?}")
@@ -727,8 +759,8 @@ async fn settings_that_may_not_be_read_are_unknown_with_the_permission() {
         "The caller does not have permission",
     );
     let settings = posture(Reply::json(good_bucket()), no, YEAR_LOCKED).await;
-    let SettingState::Unknown { permission, .. } = &settings[7].state else {
-        panic!("{:?}", settings[7])
+    let SettingState::Unknown { permission, .. } = &settings[8].state else {
+        panic!("{:?}", settings[8])
     };
     assert_eq!(permission.as_deref(), Some("resourcemanager.projects.get"));
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Emulator, anonymous, bucket};
+use super::{Emulator, anonymous, bucket, signed_with};
 use crate::conformance::{self, Scope};
 use crate::error::{PutError, SwapError};
 use crate::gcp::{GcsHeadStore, GcsSealedStore};
 use crate::head::HeadStore;
 use crate::listing::VersionPages;
-use crate::posture::Lock;
-use crate::sealed::{Knowledge, ObjectVersion, Retention, SealedStore};
+use crate::posture::{Expected, Lock, SettingState};
+use crate::sealed::{Knowledge, LockMode, ObjectVersion, Retention, SealedStore};
 
 /// Over a page of 1,000.
 const MANY: usize = 1_150;
@@ -91,7 +91,7 @@ async fn a_version_of_a_head_does_not_come_back_after_a_deletion() {
     let document = Bytes::from_static(b"the same");
     let first = store.swap("head", None, document.clone()).await;
     let first = first.expect("it swaps");
-    assert_eq!(emulator.delete("head").await, 200);
+    assert_eq!(emulator.delete("head").await, 204);
     assert_eq!(store.load("head").await.expect("it loads"), None);
 
     let lost = store.swap("head", Some(&first), document.clone()).await;
@@ -132,7 +132,7 @@ async fn every_generation_of_an_object_is_seen_the_newest_first() {
     }
     assert_eq!(emulator.overwrite("p/b", "22").await, 200);
     assert_eq!(emulator.overwrite("p/b", "333").await, 200);
-    assert_eq!(emulator.delete("p/c").await, 200);
+    assert_eq!(emulator.delete("p/c").await, 204);
 
     let seen = all_versions(&store).await;
     let seen: Vec<_> = seen
@@ -223,6 +223,147 @@ async fn nothing_is_sealed_in_a_bucket_that_keeps_nothing() {
     off.put_new("a", Bytes::new(), until)
         .await
         .expect("it is new");
+}
+
+const TWO_DAYS: &str = r#""retentionPolicy":{"retentionPeriod":"172800"}"#;
+
+const TWO_DAYS_MILLIS: u64 = 172_800_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_with_a_retention_policy_keeps_what_is_sealed_in_it() {
+    let Some(emulator) = Emulator::with("retained", TWO_DAYS).await else {
+        return;
+    };
+    // Generations count microseconds: the server's own clock.
+    assert_eq!(emulator.overwrite("clock", "x").await, 200);
+    let bucket = bucket(&emulator.bucket, "");
+    let store = GcsSealedStore::open(&anonymous(&emulator.url), &bucket, Lock::Governance);
+    let clock = all_versions(&store).await;
+    let now_millis = clock[0].version.parse::<u64>().expect("it is a number") / 1000;
+    let scope = Scope {
+        many: 50,
+        retention: Retention::Until(now_millis + TWO_DAYS_MILLIS),
+        ..scope()
+    };
+    let store = Arc::new(store);
+    conformance::sealed_store(store.clone(), &scope).await;
+
+    for name in ["conformance/once", "conformance/order/a-b"] {
+        assert_eq!(emulator.overwrite(name, "tampered").await, 403, "{name}");
+        assert_eq!(emulator.delete(name).await, 403, "{name}");
+    }
+    let put = store.put_new("conformance/once", Bytes::new(), scope.retention);
+    let put = put.await;
+    assert!(matches!(put, Err(PutError::Exists { .. })), "{put:?}");
+    let read = store.get("conformance/once", 99).await;
+    assert_eq!(read.expect("it is there"), "first");
+}
+
+#[tokio::test]
+async fn a_hold_keeps_an_object_too() {
+    let Some(emulator) = Emulator::new("held").await else {
+        return;
+    };
+    let store = sealed(&emulator, "");
+    let put = store.put_new("a", Bytes::from_static(b"1"), Retention::None);
+    put.await.expect("it is new");
+    let path = format!("/storage/v1/b/{}/o/a", emulator.bucket);
+    let held = emulator.call("PATCH", &path, r#"{"temporaryHold":true}"#);
+    assert_eq!(held.await.0, 200);
+    assert_eq!(emulator.delete("a").await, 403);
+    let put = store.put_new("a", Bytes::new(), Retention::None).await;
+    assert!(matches!(put, Err(PutError::Exists { .. })), "{put:?}");
+}
+
+#[tokio::test]
+async fn a_head_cannot_move_in_a_bucket_that_retains() {
+    let Some(emulator) = Emulator::with("stuck", TWO_DAYS).await else {
+        return;
+    };
+    let bucket = bucket(&emulator.bucket, "");
+    let store = GcsHeadStore::open(&anonymous(&emulator.url), &bucket);
+    let first = store.swap("h", None, Bytes::new()).await;
+    let first = first.expect("a new object is taken");
+    let swapped = store.swap("h", Some(&first), Bytes::new()).await;
+    let Err(SwapError::Refused { next, .. }) = &swapped else {
+        panic!("{swapped:?}")
+    };
+    assert!(next.contains("a bucket of their own"), "{next}");
+}
+
+#[tokio::test]
+async fn a_policy_is_weak_until_it_is_locked() {
+    let Some(emulator) = Emulator::with("locked", TWO_DAYS).await else {
+        return;
+    };
+    let store = sealed(&emulator, "");
+    store
+        .put_new("a", Bytes::new(), Retention::None)
+        .await
+        .expect("new");
+    let expected = Expected {
+        retention_days: 2,
+        lock: Lock::Compliance,
+    };
+    let retention = async || match store.posture(expected).await {
+        Knowledge::Known(settings) => settings[0].state.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(
+        retention().await,
+        SettingState::Weak { open: true, .. }
+    ));
+    assert_eq!(all_versions(&store).await[0].mode, Some(LockMode::Unlocked));
+    let path = format!(
+        "/storage/v1/b/{}/lockRetentionPolicy?ifMetagenerationMatch=1",
+        emulator.bucket
+    );
+    assert_eq!(emulator.call("POST", &path, "").await.0, 200);
+    assert!(matches!(retention().await, SettingState::Holds { .. }));
+    assert_eq!(all_versions(&store).await[0].mode, Some(LockMode::Locked));
+}
+
+#[tokio::test]
+async fn what_is_not_permitted_is_told_with_the_permission() {
+    let Some(emulator) = Emulator::with("denied", TWO_DAYS).await else {
+        return;
+    };
+    let bucket = bucket(&emulator.bucket, "");
+    let (sealed, heads) = (
+        |token| GcsSealedStore::open(&signed_with(&emulator.url, token), &bucket, Lock::Off),
+        |token| GcsHeadStore::open(&signed_with(&emulator.url, token), &bucket),
+    );
+    let any = sealed("any");
+    let put = any.put_new("a", Bytes::new(), Retention::None).await;
+    put.expect("this token may do anything");
+
+    let denied = "without:storage.objects.create";
+    let put = sealed(denied)
+        .put_new("b", Bytes::new(), Retention::None)
+        .await;
+    let put = put.expect_err("it is denied");
+    let swap = heads(denied).swap("h", None, Bytes::new()).await;
+    let swap = swap.expect_err("it is denied");
+    for text in [put.to_string(), swap.to_string()] {
+        assert!(text.contains("storage.objects.create"), "{text}");
+    }
+    let denied = "without:storage.objects.get";
+    for got in [
+        sealed(denied).get("a", 9).await,
+        sealed(denied).get("missing", 9).await,
+    ] {
+        let error = got.expect_err("it is denied").to_string();
+        assert!(error.contains("storage.objects.get"), "{error}");
+    }
+    let denied = sealed("without:storage.objects.list").list("", None).await;
+    let denied = denied.expect_err("it is denied").to_string();
+    assert!(denied.contains("storage.objects.list"), "{denied}");
+
+    // Without a look at the policy: retained, but it is not known how firmly.
+    let blind = sealed("without:storage.buckets.get");
+    let versions = all_versions(&blind).await;
+    assert_eq!(versions.len(), 1);
+    assert!(versions[0].retain_until.is_some() && versions[0].mode.is_none());
 }
 
 async fn all_versions(store: &dyn SealedStore) -> Vec<ObjectVersion> {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use data_encoding::BASE64;
+use ed25519_dalek::{Signature, VerifyingKey};
 
 use super::scripted::{Asked, Reply, Server};
-use super::{TOKEN, anonymous, signed};
+use super::{TOKEN, reqwest_client, signed, signed_with, unique};
 use crate::gcp::{Access, Endpoints, KmsKey, SecretManagerSecret};
 use crate::secret::{RemoteKey, Secret, SecretError};
 use crate::testing::stand_in;
@@ -326,9 +327,8 @@ async fn a_secret_is_made_and_read_at_the_stand_in() {
     let Some(url) = stand_in("STANDIN_GCP") else {
         return;
     };
-    let random = std::hash::RandomState::new();
-    let name = format!("seed-{:x}", std::hash::BuildHasher::hash_one(&random, 1));
-    let secret = SecretManagerSecret::open(&anonymous(&url), "test", &name);
+    let name = unique("seed");
+    let secret = SecretManagerSecret::open(&signed(&url), "test", &name);
     assert!(secret.read(64).await.expect("it answers").is_none());
     secret.create(SECRET).await.expect("it is new");
     let read = secret.read(64).await.expect("it answers");
@@ -337,5 +337,70 @@ async fn a_secret_is_made_and_read_at_the_stand_in() {
     assert!(
         matches!(again, Err(SecretError::Exists { .. })),
         "{again:?}"
+    );
+
+    let access = signed_with(&url, "without:secretmanager.versions.access");
+    let blind = SecretManagerSecret::open(&access, "test", &name);
+    let denied = blind.read(64).await.expect_err("it is denied").to_string();
+    assert!(denied.contains("secretmanager.versions.access"), "{denied}");
+    let access = signed_with(&url, "without:secretmanager.versions.add");
+    let name = unique("half");
+    let half = SecretManagerSecret::open(&access, "test", &name);
+    let denied = half.create(SECRET).await.expect_err("it is denied");
+    assert!(
+        denied.to_string().contains("secretmanager.versions.add"),
+        "{denied}"
+    );
+    // What was left half done is completed by who may.
+    let whole = SecretManagerSecret::open(&signed(&url), "test", &name);
+    whole.create(SECRET).await.expect("it is completed");
+    assert!(whole.read(64).await.expect("it answers").is_some());
+}
+
+#[tokio::test]
+async fn a_key_at_the_stand_in_signs_what_its_public_key_verifies() {
+    let Some(url) = stand_in("STANDIN_GCP") else {
+        return;
+    };
+    let (ring, location) = (unique("ring"), "projects/test/locations/global");
+    let key = r#"{"purpose":"ASYMMETRIC_SIGN","versionTemplate":{"algorithm":"EC_SIGN_ED25519"}}"#;
+    for (path, body) in [
+        (format!("{location}/keyRings?keyRingId={ring}"), "{}"),
+        (
+            format!("{location}/keyRings/{ring}/cryptoKeys?cryptoKeyId=k"),
+            key,
+        ),
+    ] {
+        let made = reqwest_client().post(format!("{url}/v1/{path}"));
+        let made = made.bearer_auth(TOKEN).body(body).send().await;
+        assert_eq!(made.expect("it answers").status(), 200, "{path}");
+    }
+    let version = format!("{location}/keyRings/{ring}/cryptoKeys/k/cryptoKeyVersions/1");
+    let key = KmsKey::open(&signed(&url), &version);
+    let public = key.public_key().await.expect("it has one");
+    let public = VerifyingKey::from_bytes(&public).expect("it is a key");
+    for message in [&b"message"[..], &vec![7; key.max_message_bytes()]] {
+        let signature = key.sign(message).await.expect("it signs");
+        let signature = Signature::from_bytes(&signature);
+        public
+            .verify_strict(message, &signature)
+            .expect("it verifies");
+    }
+    let access = signed_with(&url, "without:cloudkms.cryptoKeyVersions.useToSign");
+    let blind = KmsKey::open(&access, &version);
+    let denied = blind
+        .sign(b"m")
+        .await
+        .expect_err("it is denied")
+        .to_string();
+    assert!(
+        denied.contains("cloudkms.cryptoKeyVersions.useToSign"),
+        "{denied}"
+    );
+    let missing = KmsKey::open(&signed(&url), &version.replace("/1", "/2"));
+    let missing = missing.public_key().await;
+    assert!(
+        matches!(missing, Err(SecretError::NotFound { .. })),
+        "{missing:?}"
     );
 }

@@ -8,6 +8,7 @@ mod keys;
 mod quiet;
 mod scripted;
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{
@@ -26,16 +27,16 @@ const TOLD_WITHIN: Duration = Duration::from_secs(30);
 /// The token that tests send, to be found nowhere else.
 const TOKEN: &str = "ya29.the-token-that-nobody-may-see";
 
-/// Credentials whose token is [`TOKEN`].
+/// Credentials with this token.
 #[derive(Debug)]
-struct Signed;
+struct Signed(&'static str);
 
 impl CredentialsProvider for Signed {
     async fn headers(
         &self,
         _: http::Extensions,
     ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {TOKEN}")).expect("it is ASCII");
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0)).expect("it is ASCII");
         value.set_sensitive(true);
         Ok(CacheableResource::New {
             entity_tag: EntityTag::new(),
@@ -64,7 +65,11 @@ fn anonymous(url: &str) -> Access {
 }
 
 fn signed(url: &str) -> Access {
-    Access::new(Credentials::from(Signed), endpoints(url)).expect("an HTTP client")
+    signed_with(url, TOKEN)
+}
+
+fn signed_with(url: &str, token: &'static str) -> Access {
+    Access::new(Credentials::from(Signed(token)), endpoints(url)).expect("an HTTP client")
 }
 
 fn bucket(name: &str, prefix: &str) -> Bucket {
@@ -85,10 +90,7 @@ impl Emulator {
     /// `None` where there is no stand-in. `settings` is JSON, `"versioning":…`.
     async fn with(name: &str, settings: &str) -> Option<Self> {
         let url = stand_in("STANDIN_GCS")?;
-        // A name of its own per run, without a clock: the system's randomness.
-        let random = std::hash::RandomState::new();
-        let number = std::hash::BuildHasher::hash_one(&random, std::process::id());
-        let bucket = format!("{name}-{number:016x}");
+        let bucket = unique(name);
         let comma = if settings.is_empty() { "" } else { "," };
         let body = format!(r#"{{"name":"{bucket}"{comma}{settings}}}"#);
         let emulator = Self { url, bucket };
@@ -128,6 +130,12 @@ impl Emulator {
         let path = format!("/storage/v1/b/{}/o/{name}", self.bucket);
         self.call("DELETE", &path, "").await.0
     }
+}
+
+/// A name of its own for each run, from the randomness of the hash tables.
+fn unique(name: &str) -> String {
+    let number = RandomState::new().hash_one(name);
+    format!("{name}-{number:016x}")
 }
 
 fn reqwest_client() -> reqwest::Client {
