@@ -4,14 +4,14 @@
 //!
 //! - [`SealedStore`] and [`HeadStore`] are the two traits, each with its
 //!   consistency contract written on it.
-//! - [`memory`], [`local`] and, behind its feature, `aws` are backends; each module
-//!   stands alone.
+//! - [`memory`] and [`local`] are backends; each module stands alone. Each
+//!   cloud's are behind a feature of its name.
 //! - [`conformance`] is the suite that every backend runs.
 //! - [`fault`] wraps any store and fails the calls that a test picks.
 //!
 //! This crate knows nothing of logs, records or signatures: keys and bytes in,
-//! keys and bytes out. It never reads the clock, and it never repeats a call:
-//! each error says whether a caller may.
+//! keys and bytes out. It never reads the clock, and it repeats no call that may
+//! have changed something: each error says whether a caller may.
 
 mod address;
 mod error;
@@ -28,6 +28,8 @@ mod testing;
 pub mod aws;
 pub mod conformance;
 pub mod fault;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 pub mod local;
 pub mod memory;
 

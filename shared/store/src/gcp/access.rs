@@ -1,0 +1,441 @@
+//! What a process needs to call Google Cloud: credentials, an HTTP client and
+//! the addresses of the services.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use google_cloud_auth::credentials::{self, CacheableResource, Credentials, anonymous};
+use google_cloud_gax::exponential_backoff::ExponentialBackoffBuilder;
+use google_cloud_gax::retry_policy::RetryPolicyExt;
+use google_cloud_storage::client::Storage;
+use google_cloud_storage::read_resume_policy::{ReadResumePolicyExt, Recommended};
+use google_cloud_storage::retry_policy::RetryableErrors;
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::failure::{Failure, chain};
+
+/// How long it may take to get an access token. A token is kept and renewed in
+/// the background, so that most calls wait for none.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How often a read is tried in all. Writes are tried once.
+pub(super) const READ_ATTEMPTS: u32 = 3;
+
+/// How long to wait before the second attempt of a read; twice as long before
+/// each further one.
+pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+
+/// Google's services that this crate calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    Storage,
+    SecretManager,
+    Kms,
+    ResourceManager,
+}
+
+/// Access to Google Cloud: credentials, a pool of connections, and where the
+/// services are. A clone is the same access.
+#[derive(Clone)]
+pub struct Access {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    credentials: Credentials,
+    anonymous: bool,
+    endpoints: Endpoints,
+    http: reqwest::Client,
+    storage: OnceCell<Storage>,
+}
+
+impl Access {
+    /// Access with these credentials. Nothing is called yet.
+    ///
+    /// # Errors
+    ///
+    /// When the HTTP client cannot be set up.
+    pub fn new(credentials: Credentials, endpoints: Endpoints) -> Result<Self, AccessError> {
+        Self::with(credentials, false, endpoints)
+    }
+
+    /// Access with the application default credentials: the file that
+    /// `GOOGLE_APPLICATION_CREDENTIALS` names, a person's
+    /// `gcloud auth application-default login`, or else the metadata server of
+    /// Cloud Run, functions and machines. To be called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the file with the credentials cannot be read.
+    pub fn application_default(endpoints: Endpoints) -> Result<Self, AccessError> {
+        let credentials = credentials::Builder::default()
+            .build()
+            .map_err(|error| AccessError(format!("the credentials cannot be used: {}: correct the file that GOOGLE_APPLICATION_CREDENTIALS names, or run gcloud auth application-default login", chain(&error))))?;
+        Self::new(credentials, endpoints)
+    }
+
+    /// Access without credentials, for emulators: each call goes to a loopback
+    /// address or is refused.
+    ///
+    /// # Errors
+    ///
+    /// When the HTTP client cannot be set up.
+    pub fn anonymous(endpoints: Endpoints) -> Result<Self, AccessError> {
+        Self::with(anonymous::Builder::new().build(), true, endpoints)
+    }
+
+    fn with(
+        credentials: Credentials,
+        anonymous: bool,
+        endpoints: Endpoints,
+    ) -> Result<Self, AccessError> {
+        // The clients of this process find their cryptography here; who has
+        // set it before is left in place.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            // No API redirects; following one would carry the token along.
+            .redirect(reqwest::redirect::Policy::none())
+            // What may be repeated is decided by the caller.
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|error| {
+                AccessError(format!(
+                    "no HTTPS client can be set up: {}: check the machine's certificates and proxy settings",
+                    chain(&error)
+                ))
+            })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                credentials,
+                anonymous,
+                endpoints,
+                http,
+                storage: OnceCell::new(),
+            }),
+        })
+    }
+
+    /// The headers that authorize a request.
+    pub(super) async fn authorization(&self, service: Service) -> Result<HeaderMap, Failure> {
+        let endpoint = self.endpoint(service);
+        if self.inner.anonymous && !endpoint.is_loopback() {
+            return Err(Failure::refused(
+                format!("there are no credentials for {endpoint}"),
+                format!(
+                    "sign in, or set {} to the local server that stands in for it",
+                    service.variable()
+                ),
+            ));
+        }
+        let headers = self.inner.credentials.headers(Default::default());
+        match timeout(TOKEN_TIMEOUT, headers).await {
+            Ok(Ok(CacheableResource::New { data, .. })) => Ok(data),
+            Ok(Ok(CacheableResource::NotModified)) => Ok(HeaderMap::new()),
+            Ok(Err(error)) => Err(Failure::of_credentials(&error)),
+            Err(_) => Err(Failure::NotSent(
+                format!(
+                    "no access token came within {} s: check the network, and the sign-in (gcloud auth application-default login) or the metadata server",
+                    TOKEN_TIMEOUT.as_secs()
+                )
+                .into(),
+            )),
+        }
+    }
+
+    pub(super) fn endpoint(&self, service: Service) -> &Endpoint {
+        let endpoints = &self.inner.endpoints;
+        match service {
+            Service::Storage => &endpoints.storage,
+            Service::SecretManager => &endpoints.secret_manager,
+            Service::Kms => &endpoints.kms,
+            Service::ResourceManager => &endpoints.resource_manager,
+        }
+    }
+
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.inner.http
+    }
+
+    /// The SDK's client of Cloud Storage, ready to send: a failure here says
+    /// that nothing was sent.
+    pub(super) async fn storage(&self) -> Result<&Storage, Failure> {
+        self.authorization(Service::Storage).await?;
+        let build = self.inner.storage.get_or_try_init(|| self.build_storage());
+        timeout(TOKEN_TIMEOUT, build).await.unwrap_or_else(|_| {
+            Err(Failure::NotSent(
+                "the metadata server did not answer: check the network".into(),
+            ))
+        })
+    }
+
+    async fn build_storage(&self) -> Result<Storage, Failure> {
+        // The SDK's own limit is 300 s. Each of these attempts is short, and
+        // the whole call is timed by its caller.
+        let backoff = ExponentialBackoffBuilder::new()
+            .with_initial_delay(FIRST_BACKOFF)
+            .with_maximum_delay(Duration::from_secs(2))
+            .clamp();
+        let built = Storage::builder()
+            .with_endpoint(self.endpoint(Service::Storage).as_str())
+            .with_credentials(self.inner.credentials.clone())
+            .with_retry_policy(RetryableErrors.with_attempt_limit(READ_ATTEMPTS))
+            .with_backoff_policy(backoff)
+            .with_read_resume_policy(Recommended.with_attempt_limit(READ_ATTEMPTS))
+            .build()
+            .await;
+        built.map_err(|error| {
+            Failure::refused(
+                format!(
+                    "no client of Cloud Storage can be set up: {}",
+                    chain(&error)
+                ),
+                "check the credentials and the machine's certificates",
+            )
+        })
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("anonymous", &self.inner.anonymous)
+            .field("endpoints", &self.inner.endpoints)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Google's own address.
+    fn home(self) -> &'static str {
+        match self {
+            Self::Storage => "https://storage.googleapis.com/",
+            Self::SecretManager => "https://secretmanager.googleapis.com/",
+            Self::Kms => "https://cloudkms.googleapis.com/",
+            Self::ResourceManager => "https://cloudresourcemanager.googleapis.com/",
+        }
+    }
+
+    /// The variable of the environment that names another address: for storage
+    /// what emulators use, else what the gcloud command reads.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Storage => "STORAGE_EMULATOR_HOST",
+            Self::SecretManager => "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER",
+            Self::Kms => "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS",
+            Self::ResourceManager => "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER",
+        }
+    }
+}
+
+/// Where Google's services are.
+///
+/// ```
+/// use countersign_store::gcp::{Endpoint, Endpoints};
+///
+/// let mut endpoints = Endpoints::google();
+/// endpoints.storage = Endpoint::parse("127.0.0.1:4443").unwrap();
+/// assert!(Endpoint::parse("http://storage.example").is_err());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    /// Cloud Storage.
+    pub storage: Endpoint,
+    /// Secret Manager.
+    pub secret_manager: Endpoint,
+    /// Cloud KMS.
+    pub kms: Endpoint,
+    /// Resource Manager, which knows a project's liens.
+    pub resource_manager: Endpoint,
+}
+
+impl Endpoints {
+    /// Google's own.
+    ///
+    /// # Panics
+    ///
+    /// Never: they are constants that parse.
+    pub fn google() -> Self {
+        Self::read(|_| None).expect("Google's addresses are well formed")
+    }
+
+    /// Google's own, but for those that the environment names:
+    /// `STORAGE_EMULATOR_HOST`, and for the others what the gcloud command
+    /// reads, `CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER`, `…_CLOUDKMS` and
+    /// `…_CLOUDRESOURCEMANAGER`.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is no [`Endpoint`].
+    pub fn from_environment() -> Result<Self, AccessError> {
+        Self::read(|variable| std::env::var(variable).ok())
+    }
+
+    /// Whether any of them is on this machine, so that it is an emulator's.
+    pub fn any_is_loopback(&self) -> bool {
+        [
+            &self.storage,
+            &self.secret_manager,
+            &self.kms,
+            &self.resource_manager,
+        ]
+        .into_iter()
+        .any(Endpoint::is_loopback)
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, AccessError> {
+        let endpoint = |service: Service| {
+            let name = service.variable();
+            match variable(name).filter(|value| !value.is_empty()) {
+                Some(value) => {
+                    Endpoint::parse(&value).map_err(|error| AccessError(format!("{name}: {error}")))
+                }
+                None => Endpoint::parse(service.home()),
+            }
+        };
+        Ok(Self {
+            storage: endpoint(Service::Storage)?,
+            secret_manager: endpoint(Service::SecretManager)?,
+            kms: endpoint(Service::Kms)?,
+            resource_manager: endpoint(Service::ResourceManager)?,
+        })
+    }
+}
+
+/// The address of a service: `https://…`, or `http://…` on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint(Url);
+
+impl Endpoint {
+    /// Reads an address. Without a scheme, as emulators print theirs, it is http.
+    ///
+    /// # Errors
+    ///
+    /// When it is no address of a server, carries a user or a query, or is
+    /// plain http to another machine than this.
+    pub fn parse(text: &str) -> Result<Self, AccessError> {
+        let invalid = || {
+            AccessError(
+                "it is no address of a server: write https://HOST, or http://127.0.0.1:PORT"
+                    .to_owned(),
+            )
+        };
+        let text = text.trim();
+        let whole = if text.contains("://") {
+            text.to_owned()
+        } else {
+            format!("http://{text}")
+        };
+        let url = Url::parse(&whole).map_err(|_| invalid())?;
+        let plain = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if !plain || url.host_str().is_none() {
+            return Err(invalid());
+        }
+        let endpoint = Self(url);
+        match endpoint.0.scheme() {
+            "https" => Ok(endpoint),
+            "http" if endpoint.is_loopback() => Ok(endpoint),
+            "http" => Err(AccessError(
+                "it is plain http to another machine, where everybody on the way reads along: write https://, or 127.0.0.1, localhost or [::1]"
+                    .to_owned(),
+            )),
+            _ => Err(invalid()),
+        }
+    }
+
+    /// Whether it is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        matches!(self.0.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The address of what stands at `path`, given in parts that are escaped
+    /// as far as they must be.
+    pub(super) fn url(&self, parts: &[&str]) -> Url {
+        let mut url = self.0.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(parts);
+        }
+        url
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+/// Why there is no access, and what to correct. It repeats no credentials.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AccessError(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_stays_on_this_machine() {
+        for good in [
+            "https://storage.googleapis.com",
+            "https://storage.example/base",
+            "http://127.0.0.1:19311",
+            "http://localhost:1/",
+            "http://[::1]:1",
+            "127.0.0.1:4443",
+            "localhost:4443",
+        ] {
+            Endpoint::parse(good).expect(good);
+        }
+        for bad in [
+            "",
+            "http://storage.googleapis.com",
+            "http://127.0.0.1.example:1",
+            "http://10.0.0.1:1",
+            "10.0.0.1:1",
+            "ftp://127.0.0.1",
+            "https://user:word@storage.googleapis.com",
+            "https://storage.googleapis.com/?x=1",
+            "http://127.0.0.1@storage.example",
+        ] {
+            let error = Endpoint::parse(bad).expect_err(bad).to_string();
+            assert!(error.contains("https://"), "{error}");
+            assert!(!error.contains("word"), "{error}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_path_are_escaped() {
+        let endpoint = Endpoint::parse("http://127.0.0.1:1/base").expect("it parses");
+        assert_eq!(
+            endpoint.url(&["b", "x", "o", "a/b ?#%"]).as_str(),
+            "http://127.0.0.1:1/base/b/x/o/a%2Fb%20%3F%23%25"
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_to_google_without_credentials() {
+        let access = Access::anonymous(Endpoints::google()).expect("it is set up");
+        for service in [Service::Storage, Service::SecretManager, Service::Kms] {
+            let refused = access.authorization(service).await;
+            let Err(Failure::Refused { next, .. }) = refused else {
+                panic!("{service:?}: {refused:?}");
+            };
+            assert!(next.contains(service.variable()), "{next}");
+        }
+    }
+}
