@@ -81,6 +81,7 @@ impl<'a> ObjectPages<'a> {
 #[derive(Debug)]
 pub struct VersionPages<'a> {
     cursor: Cursor<'a>,
+    retention_unknown: Option<String>,
 }
 
 impl<'a> VersionPages<'a> {
@@ -94,7 +95,14 @@ impl<'a> VersionPages<'a> {
                 after: None,
                 more: true,
             },
+            retention_unknown: None,
         }
+    }
+
+    /// Why the retention of the versions given last could not be read, where
+    /// it could not: it must not be taken for none.
+    pub fn retention_unknown(&self) -> Option<&str> {
+        self.retention_unknown.as_deref()
     }
 
     /// The next versions, never an empty list; `Known(None)` after the last.
@@ -119,6 +127,7 @@ impl<'a> VersionPages<'a> {
             ordered,
             page.more,
         )?;
+        self.retention_unknown = page.retention_unknown;
         Ok(Knowledge::Known(
             Some(page.versions).filter(|versions| !versions.is_empty()),
         ))

@@ -201,6 +201,9 @@ pub struct VersionPage {
     /// Whether to ask on, after the last key. A page with more to follow is
     /// never empty.
     pub more: bool,
+    /// Why the retention of these versions could not be read, where it could
+    /// not: their `retain_until` and `mode` then say nothing.
+    pub retention_unknown: Option<String>,
 }
 
 /// One version of an object, or a delete marker.

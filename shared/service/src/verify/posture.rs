@@ -27,8 +27,15 @@ pub(super) async fn versions(
     loop {
         match pages.next().await {
             Ok(Knowledge::Known(Some(page))) => {
+                let unknown = pages.retention_unknown();
+                if let Some(reason) = unknown {
+                    checks.unknown(Check::RetentionLocks, reason.to_owned());
+                }
                 for of_key in page.chunk_by(|a, b| a.key == b.key) {
                     one_version(of_key, checks);
+                    if unknown.is_some() {
+                        continue;
+                    }
                     retained(of_key, history, created, days, checks);
                 }
             }
