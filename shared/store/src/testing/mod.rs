@@ -1,5 +1,7 @@
 //! What tests of backends over real servers share.
 
+pub(crate) mod wire;
+
 /// The address of a stand-in for a service that `scripts/services up` started,
 /// by the name of its variable: `STANDIN_S3`. `None`, said on stderr, where
 /// there is none: the test skips.
