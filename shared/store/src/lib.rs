@@ -4,7 +4,8 @@
 //!
 //! - [`SealedStore`] and [`HeadStore`] are the two traits, each with its
 //!   consistency contract written on it.
-//! - [`memory`] and [`local`] are backends; each module stands alone.
+//! - [`memory`] and [`local`] are backends; each module stands alone. `azure`
+//!   is one behind the feature of its name.
 //! - [`conformance`] is the suite that every backend runs.
 //! - [`fault`] wraps any store and fails the calls that a test picks.
 //!
@@ -23,6 +24,8 @@ mod secret;
 #[cfg(all(test, any(feature = "aws", feature = "azure", feature = "gcp")))]
 mod testing;
 
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod conformance;
 pub mod fault;
 pub mod local;

@@ -1,5 +1,6 @@
 //! Secrets of a key vault.
 
+use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -42,11 +43,16 @@ const MAX_VERSIONS: usize = 1_000;
 /// second of their writes is over: by creation time, then by the version's
 /// name. The others are told that the secret exists; their versions stay, and
 /// do not count.
-#[derive(Debug)]
 pub struct KeyVaultSecret {
     client: SecretClient,
     vault: String,
     name: String,
+}
+
+impl Debug for KeyVaultSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyVaultSecret({})", self.describe())
+    }
 }
 
 impl KeyVaultSecret {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use azure_core::base64;
 use azure_core::error::{Error, ErrorKind};
-use azure_core::http::headers::{AUTHORIZATION, HeaderName, HeaderValue, Headers, WWW_AUTHENTICATE};
+use azure_core::http::headers::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue, Headers, WWW_AUTHENTICATE};
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{
     AsyncRawResponse, Body, ClientMethodOptions, ClientOptions, Context, Method, Request,
@@ -204,7 +204,9 @@ impl Wire {
             (Some(host), Some(port)) => format!("{host}:{port}"),
             (host, _) => host.unwrap_or_default().to_owned(),
         };
-        let mut builder = self.client.request(method(request.method()), target);
+        let method = reqwest::Method::from_bytes(request.method().as_str().as_bytes());
+        let method = method.map_err(|error| Error::new(ErrorKind::Other, error))?;
+        let mut builder = self.client.request(method, target);
         for (name, value) in request.headers().iter() {
             builder = builder.header(name.as_str(), value.as_str());
         }
@@ -219,7 +221,9 @@ impl Wire {
             call.reach(HANDED_OVER);
         } else {
             call.reach(BEGUN);
-            builder = builder.header("content-length", body.len());
+            if request.headers().get_optional_str(&CONTENT_LENGTH).is_none() {
+                builder = builder.header(CONTENT_LENGTH.as_str(), body.len());
+            }
             builder = builder.body(pieces(body, Arc::clone(call)));
         }
         let built = builder.build().map_err(|error| {
@@ -242,8 +246,12 @@ impl Wire {
             }
         };
         let status = StatusCode::from(response.status().as_u16());
-        let headers = headers(response.headers());
+        let mut headers = headers(response.headers());
         let whole = whole_bytes(&headers);
+        if whole == Some(0) {
+            // Of nothing there is no range: Azurite says `bytes 0--1/0`.
+            headers.remove(CONTENT_RANGE);
+        }
         if status.is_success() && whole.is_some_and(|whole| whole > call.max_object_bytes) {
             return Ok(AsyncRawResponse::from_bytes(status, headers, Bytes::new()));
         }
@@ -426,15 +434,4 @@ fn headers(map: &reqwest::header::HeaderMap) -> Headers {
         }
     }
     headers
-}
-
-fn method(method: Method) -> reqwest::Method {
-    match method {
-        Method::Delete => reqwest::Method::DELETE,
-        Method::Get => reqwest::Method::GET,
-        Method::Head => reqwest::Method::HEAD,
-        Method::Patch => reqwest::Method::PATCH,
-        Method::Post => reqwest::Method::POST,
-        Method::Put => reqwest::Method::PUT,
-    }
 }

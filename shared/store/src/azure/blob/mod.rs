@@ -4,6 +4,7 @@ mod listing;
 mod posture;
 mod sealed;
 
+use std::fmt::{self, Debug};
 use std::num::NonZero;
 
 use azure_core::base64;
@@ -30,13 +31,18 @@ pub use sealed::BlobSealedStore;
 const MAX_PUT_BYTES: NonZero<u64> = NonZero::new(5_000 * 1024 * 1024).expect("not zero");
 
 /// A container, or the part of it below a prefix.
-#[derive(Debug)]
 pub(super) struct Container {
     client: BlobContainerClient,
     account: String,
     name: String,
     /// Empty, or with a slash at its end.
     prefix: String,
+}
+
+impl Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Container({})", self.describe())
+    }
 }
 
 /// A blob as it was read.
@@ -202,6 +208,17 @@ impl Container {
         let failed = |error| Failure::of(&error, &call, Ask::ReadBlobs);
         let found = self.blob(key).get_properties(Some(options)).await.map_err(failed)?;
         Ok(found.content_length().map_err(failed)?.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+impl Container {
+    pub(super) async fn create(&self) {
+        self.client.create(None).await.expect("a new container is made");
+    }
+
+    pub(super) async fn delete(&self, key: &str) {
+        self.blob(key).delete(None).await.expect("a blob is deleted");
     }
 }
 
