@@ -85,9 +85,10 @@ impl Endpoints {
         if let Some(url) = variable("AZURE_RESOURCE_MANAGER_ENDPOINT") {
             endpoints = endpoints.with_resource_manager(&url)?;
         }
-        if let (Some(subscription), Some(group)) =
-            (variable("AZURE_SUBSCRIPTION_ID"), variable("AZURE_RESOURCE_GROUP"))
-        {
+        if let (Some(subscription), Some(group)) = (
+            variable("AZURE_SUBSCRIPTION_ID"),
+            variable("AZURE_RESOURCE_GROUP"),
+        ) {
             endpoints = endpoints.with_resource_group(&subscription, &group)?;
         }
         Ok(endpoints)
@@ -114,7 +115,9 @@ impl Endpoints {
     pub fn with_sas(self, token: &str) -> Result<Self, AccessError> {
         let token = token.strip_prefix('?').unwrap_or(token);
         let fits = token.split('&').any(|pair| pair.starts_with("sig="))
-            && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+            && token
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'#');
         if !fits {
             return Err(AccessError(
                 "the shared access signature has no sig= or holds what no query has: copy it whole, as sv=…&sig=…"
@@ -189,7 +192,9 @@ impl Endpoint {
         let text = text.trim_end_matches('/');
         let refuse = |why: &str| Err(AccessError(format!("{what} {why}")));
         let Ok(url) = Url::parse(&text.replace("{account}", "account")) else {
-            return refuse("is no URL: write https://HOST, or http://127.0.0.1:PORT for an emulator");
+            return refuse(
+                "is no URL: write https://HOST, or http://127.0.0.1:PORT for an emulator",
+            );
         };
         let host = url.host_str().unwrap_or_default();
         let loopback = matches!(host, "127.0.0.1" | "localhost" | "[::1]");
@@ -246,7 +251,8 @@ impl Access {
         credential: Arc<dyn TokenCredential>,
         endpoints: Endpoints,
     ) -> Result<Self, AccessError> {
-        let no_tls = |_| AccessError("TLS could not be set up: is there a certificate store?".to_owned());
+        let no_tls =
+            |_| AccessError("TLS could not be set up: is there a certificate store?".to_owned());
         if endpoints.sas.is_none() && endpoints.blob.as_ref().is_some_and(|blob| blob.loopback) {
             return Err(AccessError(
                 "an emulator of blobs is sent no token: set AZURE_STORAGE_SAS_TOKEN to a shared access signature of its account"
@@ -279,8 +285,9 @@ impl Access {
     pub fn find(endpoints: Endpoints) -> Result<Self, AccessError> {
         let refused = |error: Error| AccessError(format!("the identity cannot be used: {error}"));
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let http = identity_client()
-            .map_err(|_| AccessError("TLS could not be set up: is there a certificate store?".to_owned()))?;
+        let http = identity_client().map_err(|_| {
+            AccessError("TLS could not be set up: is there a certificate store?".to_owned())
+        })?;
         let client_options = ClientOptions {
             retry: RetryOptions::none(),
             transport: Some(Transport::new(Arc::new(http))),
@@ -296,7 +303,9 @@ impl Access {
                 endpoints,
             );
         }
-        let client_id = std::env::var("AZURE_CLIENT_ID").ok().filter(|id| !id.is_empty());
+        let client_id = std::env::var("AZURE_CLIENT_ID")
+            .ok()
+            .filter(|id| !id.is_empty());
         let options = ManagedIdentityCredentialOptions {
             user_assigned_id: client_id.map(UserAssignedId::ClientId),
             client_options,
@@ -328,7 +337,11 @@ impl Access {
             .map_err(|_| AccessError("the name of the storage account is none".to_owned()))?;
         let sas = self.endpoints.sas.clone();
         let credential = sas.is_none().then(|| Arc::clone(&self.credential));
-        Ok((url, self.wire(endpoint.loopback).with_sas(sas.map(Sas)), credential))
+        Ok((
+            url,
+            self.wire(endpoint.loopback).with_sas(sas.map(Sas)),
+            credential,
+        ))
     }
 
     /// The URL of a vault, the transport to it and the credential for it.
@@ -346,11 +359,21 @@ impl Access {
     /// unless it is told where one is.
     pub(super) fn resource_manager(&self, account: &str) -> Result<Option<Arm>, AccessError> {
         let endpoint = self.endpoints.resource_manager.as_ref();
-        if endpoint.is_none() && self.endpoints.blob.as_ref().is_some_and(|blob| blob.loopback) {
+        if endpoint.is_none()
+            && self
+                .endpoints
+                .blob
+                .as_ref()
+                .is_some_and(|blob| blob.loopback)
+        {
             return Ok(None);
         }
         let (wire, credential) = self.service(endpoint)?;
-        let Endpoints { subscription, resource_group, .. } = &self.endpoints;
+        let Endpoints {
+            subscription,
+            resource_group,
+            ..
+        } = &self.endpoints;
         let group = subscription.clone().zip(resource_group.clone());
         Ok(Some(Arm::new(wire, credential, account, group)))
     }
@@ -362,7 +385,9 @@ impl Access {
         let Some(endpoint) = endpoint else {
             return Ok((self.wire(false), Arc::clone(&self.credential)));
         };
-        let wire = self.wire(endpoint.loopback).with_stand_in(Some(endpoint.url()?));
+        let wire = self
+            .wire(endpoint.loopback)
+            .with_stand_in(Some(endpoint.url()?));
         let credential: Arc<dyn TokenCredential> = match endpoint.loopback {
             true => Arc::new(Nobody),
             false => Arc::clone(&self.credential),

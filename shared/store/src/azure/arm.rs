@@ -63,9 +63,21 @@ impl Arm {
         path: &str,
         api_version: &str,
     ) -> Result<Option<Value>, NotRead> {
-        let id = self.id.get_or_try_init(|| self.find()).await?;
+        self.locate().await?;
+        let id = self.id();
         let url = format!("{HOST}{id}{path}?api-version={api_version}");
         self.send(Method::Get, &url, None).await
+    }
+
+    /// Finds the account, unless it was found before.
+    pub(super) async fn locate(&self) -> Result<(), NotRead> {
+        self.id.get_or_try_init(|| self.find()).await?;
+        Ok(())
+    }
+
+    /// The account's resource id; empty while it was not found.
+    pub(super) fn id(&self) -> &str {
+        self.id.get().map_or("", String::as_str)
     }
 
     async fn find(&self) -> Result<String, NotRead> {
@@ -82,8 +94,12 @@ impl Arm {
         let url = format!(
             "{HOST}/providers/Microsoft.ResourceGraph/resources?api-version={GRAPH_VERSION}"
         );
-        let found = self.send(Method::Post, &url, Some(json!({ "query": query }))).await?;
-        let id = found.as_ref().and_then(|found| found["data"][0]["id"].as_str());
+        let found = self
+            .send(Method::Post, &url, Some(json!({ "query": query })))
+            .await?;
+        let id = found
+            .as_ref()
+            .and_then(|found| found["data"][0]["id"].as_str());
         match id.filter(|id| id.starts_with("/subscriptions/") && !id.contains(['?', '#'])) {
             Some(id) => Ok(id.to_owned()),
             None => Err(NotRead {
@@ -106,10 +122,21 @@ impl Arm {
             forbidden: false,
         };
         let url = Url::parse(url).map_err(|_| not_read("the account has no address".to_owned()))?;
-        let token = self.credential.get_token(&[SCOPE], None).await.map_err(|error| {
-            let text: Vec<_> = error.to_string().split_whitespace().map(str::to_owned).collect();
-            not_read(format!("there is no token for Azure Resource Manager: {}", text.join(" ")))
-        })?;
+        let token = self
+            .credential
+            .get_token(&[SCOPE], None)
+            .await
+            .map_err(|error| {
+                let text: Vec<_> = error
+                    .to_string()
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect();
+                not_read(format!(
+                    "there is no token for Azure Resource Manager: {}",
+                    text.join(" ")
+                ))
+            })?;
         let mut request = Request::new(url, method);
         request.insert_header(AUTHORIZATION, format!("Bearer {}", token.token.secret()));
         if let Some(body) = body {
@@ -121,19 +148,27 @@ impl Arm {
             let answer = self.wire.send_call(&call, &request).await?;
             answer.try_into_raw_response().await
         };
-        let answer = answer.await.map_err(|error: Error| not_read(error.to_string()))?;
+        let answer = answer
+            .await
+            .map_err(|error: Error| not_read(error.to_string()))?;
         let parsed = || -> Result<Value, Error> {
-            serde_json::from_slice(answer.body()).map_err(|error| Error::new(ErrorKind::DataConversion, error))
+            serde_json::from_slice(answer.body())
+                .map_err(|error| Error::new(ErrorKind::DataConversion, error))
         };
         match answer.status() {
             StatusCode::NotFound if code_of(answer.body()).ends_with("PolicyNotFound") => Ok(None),
             StatusCode::Forbidden | StatusCode::Unauthorized => Err(NotRead {
-                reason: format!("Azure Resource Manager answered {}", u16::from(answer.status())),
+                reason: format!(
+                    "Azure Resource Manager answered {}",
+                    u16::from(answer.status())
+                ),
                 forbidden: true,
             }),
             status if status.is_success() => match parsed() {
                 Ok(value) => Ok(Some(value)),
-                Err(_) => Err(not_read("Azure Resource Manager answered what is no JSON".to_owned())),
+                Err(_) => Err(not_read(
+                    "Azure Resource Manager answered what is no JSON".to_owned(),
+                )),
             },
             status => Err(not_read(format!(
                 "Azure Resource Manager answered {} {}",
@@ -147,5 +182,8 @@ impl Arm {
 fn code_of(body: &[u8]) -> String {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let code = body["error"]["code"].as_str().unwrap_or_default();
-    code.chars().filter(char::is_ascii_alphanumeric).take(64).collect()
+    code.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(64)
+        .collect()
 }

@@ -69,18 +69,26 @@ impl Failure {
 
     /// What `error` means, of which `call` knows how far it got.
     pub(super) fn of(error: &Error, call: &Call, ask: Ask) -> Self {
-        if let ErrorKind::HttpResponse { status, raw_response, .. } = error.kind() {
+        if let ErrorKind::HttpResponse {
+            status,
+            raw_response,
+            ..
+        } = error.kind()
+        {
             let header = |name| {
-                raw_response.as_ref()?.headers().get_optional_string(
-                    &azure_core::http::headers::HeaderName::from_static(name),
-                )
+                raw_response
+                    .as_ref()?
+                    .headers()
+                    .get_optional_string(&azure_core::http::headers::HeaderName::from_static(name))
             };
             let body = || code_in_body(raw_response.as_ref()?.body());
             let code = header("x-ms-error-code").or_else(body);
             let answer = Answer {
                 status: *status,
                 code: code.map(|code| plain(&code)).unwrap_or_default(),
-                request_id: header("x-ms-request-id").map(|id| plain(&id)).unwrap_or_default(),
+                request_id: header("x-ms-request-id")
+                    .map(|id| plain(&id))
+                    .unwrap_or_default(),
             };
             return answer.class(ask);
         }
@@ -111,7 +119,11 @@ impl Failure {
                 reason: "Azure knows no such address".to_owned(),
                 next: "check the names of the account and the container".to_owned(),
             },
-            Self::Refused { reason, next } => PutError::Refused { object, reason, next },
+            Self::Refused { reason, next } => PutError::Refused {
+                object,
+                reason,
+                next,
+            },
             Self::Transient(cause) => PutError::Transient { object, cause },
             Self::Unknown(cause) => PutError::Unknown { object, cause },
         }
@@ -121,7 +133,11 @@ impl Failure {
         match self {
             Self::Missing => GetError::NotFound { object },
             Self::NoStore => GetError::NoStore { store },
-            Self::Refused { reason, next } => GetError::Refused { object, reason, next },
+            Self::Refused { reason, next } => GetError::Refused {
+                object,
+                reason,
+                next,
+            },
             Self::Transient(cause) | Self::Unknown(cause) => GetError::Transient { object, cause },
             Self::Exists | Self::Moved => GetError::Transient {
                 object,
@@ -133,7 +149,11 @@ impl Failure {
     pub(super) fn into_list(self, store: String) -> ListError {
         match self {
             Self::NoStore => ListError::NoStore { store },
-            Self::Refused { reason, next } => ListError::Refused { store, reason, next },
+            Self::Refused { reason, next } => ListError::Refused {
+                store,
+                reason,
+                next,
+            },
             Self::Transient(cause) | Self::Unknown(cause) => ListError::Transient { store, cause },
             Self::Missing | Self::Exists | Self::Moved => ListError::Refused {
                 store,
@@ -175,7 +195,11 @@ impl Failure {
         match self {
             Self::Exists | Self::Moved => SecretError::Exists { secret },
             Self::Missing | Self::NoStore => SecretError::NotFound { secret },
-            Self::Refused { reason, next } => SecretError::Refused { secret, reason, next },
+            Self::Refused { reason, next } => SecretError::Refused {
+                secret,
+                reason,
+                next,
+            },
             Self::Transient(cause) => SecretError::Transient { secret, cause },
             Self::Unknown(cause) => SecretError::Unknown { secret, cause },
         }
@@ -210,11 +234,11 @@ impl Answer {
             (S::NotFound, "BlobNotFound" | "SecretNotFound") => Failure::Missing,
             // Azurite says the second for a body that does not match.
             (S::BadRequest, "Md5Mismatch" | "InvalidOperation") if ask == Ask::WriteBlobs => {
-                Failure::Transient(
-                    format!("what arrived does not match its checksum{self}").into(),
-                )
+                Failure::Transient(format!("what arrived does not match its checksum{self}").into())
             }
-            (S::TooManyRequests, _) => Failure::Transient(format!("too many requests{self}").into()),
+            (S::TooManyRequests, _) => {
+                Failure::Transient(format!("too many requests{self}").into())
+            }
             (S::Unauthorized | S::Forbidden, _) => self.not_permitted(ask),
             (S::Conflict | S::PreconditionFailed, code) if code.starts_with("Lease") => {
                 Failure::refused(
@@ -303,7 +327,9 @@ fn without_token(error: &Error) -> Failure {
     while let Some(inner) = cause {
         let kind = inner.downcast_ref::<Error>().map(Error::kind);
         if matches!(kind, Some(ErrorKind::Io | ErrorKind::Connection)) {
-            return Failure::Transient(format!("no token: {}", one_line(&error.to_string())).into());
+            return Failure::Transient(
+                format!("no token: {}", one_line(&error.to_string())).into(),
+            );
         }
         cause = inner.source();
     }

@@ -120,6 +120,12 @@ impl HeadStore for BlobHeadStore {
 }
 
 fn is_etag(text: &str) -> bool {
-    let inside = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    inside.is_some_and(|inside| inside.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
+    let inside = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    inside.is_some_and(|inside| {
+        inside
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'"')
+    })
 }

@@ -133,7 +133,11 @@ impl KeyVaultSecret {
             ..SecretClientGetSecretOptions::default()
         };
         let sdk = |error| failed(Failure::of(&error, &call, Ask::ReadSecrets));
-        let got = self.client.get_secret(&self.name, Some(options)).await.map_err(sdk)?;
+        let got = self
+            .client
+            .get_secret(&self.name, Some(options))
+            .await
+            .map_err(sdk)?;
         let mut got = got.into_model().map_err(sdk)?;
         let Some(value) = got.value.take().map(Zeroizing::new) else {
             return Ok(None);
@@ -146,7 +150,9 @@ impl KeyVaultSecret {
         let content = match got.content_type.as_deref() {
             Some(BASE64) => {
                 let decoded = base64::decode(value.as_str());
-                Zeroizing::new(decoded.map_err(|_| unsuitable("its value is no base64".to_owned()))?)
+                Zeroizing::new(
+                    decoded.map_err(|_| unsuitable("its value is no base64".to_owned()))?,
+                )
             }
             _ => Zeroizing::new(value.as_bytes().to_vec()),
         };
@@ -179,7 +185,11 @@ impl KeyVaultSecret {
         };
         let failed = |error| Failure::of(&error, &call, Ask::WriteSecrets);
         let body = parameters.try_into().map_err(failed)?;
-        let made = self.client.set_secret(&self.name, body, Some(options)).await.map_err(failed)?;
+        let made = self
+            .client
+            .set_secret(&self.name, body, Some(options))
+            .await
+            .map_err(failed)?;
         let made = made.into_model().map_err(failed)?;
         let own = made.resource_id().map_err(failed)?.version;
         sleep(A_SECOND).await;
@@ -230,7 +240,9 @@ fn age_of(version: &SecretProperties) -> azure_core::Result<Option<(i64, String)
     let Some(attributes) = &version.attributes else {
         return Ok(None);
     };
-    let created = attributes.created.map_or(i64::MAX, |at| at.unix_timestamp());
+    let created = attributes
+        .created
+        .map_or(i64::MAX, |at| at.unix_timestamp());
     let name = version.resource_id()?.version.unwrap_or_default();
     Ok((attributes.enabled != Some(false)).then_some((created, name)))
 }

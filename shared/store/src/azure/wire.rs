@@ -14,14 +14,16 @@
 
 use std::error::Error as _;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core::base64;
 use azure_core::error::{Error, ErrorKind};
-use azure_core::http::headers::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue, Headers, WWW_AUTHENTICATE};
+use azure_core::http::headers::{
+    AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue, Headers, WWW_AUTHENTICATE,
+};
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{
     AsyncRawResponse, Body, ClientMethodOptions, ClientOptions, Context, Method, Request,
@@ -221,7 +223,11 @@ impl Wire {
             call.reach(HANDED_OVER);
         } else {
             call.reach(BEGUN);
-            if request.headers().get_optional_str(&CONTENT_LENGTH).is_none() {
+            if request
+                .headers()
+                .get_optional_str(&CONTENT_LENGTH)
+                .is_none()
+            {
                 builder = builder.header(CONTENT_LENGTH.as_str(), body.len());
             }
             builder = builder.body(pieces(body, Arc::clone(call)));
@@ -260,7 +266,12 @@ impl Wire {
             true => call.max_body_bytes,
             false => MAX_ANSWER_BYTES,
         };
-        let too_long = || call.fail(ErrorKind::Io, format!("{host} answered more than {limit} bytes"));
+        let too_long = || {
+            call.fail(
+                ErrorKind::Io,
+                format!("{host} answered more than {limit} bytes"),
+            )
+        };
         if announced.is_some_and(|bytes| bytes > limit) && request.method() != Method::Head {
             return Err(too_long());
         }
@@ -306,7 +317,8 @@ impl Policy for Wire {
         _next: &[Arc<dyn Policy>],
     ) -> PolicyResult {
         let call = context.value::<Arc<Call>>().cloned();
-        self.send_call(&call.unwrap_or_else(Call::new), request).await
+        self.send_call(&call.unwrap_or_else(Call::new), request)
+            .await
     }
 }
 

@@ -103,7 +103,9 @@ impl BlobSealedStore {
         };
         let of_key = items.chunk_by(|(a, _), (b, _)| a == b);
         Ok(VersionPage {
-            versions: of_key.flat_map(|items| versions_of(items, policy.as_ref())).collect(),
+            versions: of_key
+                .flat_map(|items| versions_of(items, policy.as_ref()))
+                .collect(),
             more,
             retention_unknown,
         })
@@ -134,10 +136,13 @@ impl BlobSealedStore {
             marker,
             ..BlobContainerClientListBlobsOptions::default()
         };
-        let failed = |error| {
-            Failure::of(&error, &call, Ask::ReadBlobs).into_list(self.describe())
-        };
-        let mut pages = self.container.client.list_blobs(Some(options)).map_err(failed)?.into_pages();
+        let failed = |error| Failure::of(&error, &call, Ask::ReadBlobs).into_list(self.describe());
+        let mut pages = self
+            .container
+            .client
+            .list_blobs(Some(options))
+            .map_err(failed)?
+            .into_pages();
         let page: Option<Response<ListBlobsResponse, XmlFormat>> =
             pages.try_next().await.map_err(failed)?;
         let Some(page) = page else {
@@ -161,15 +166,16 @@ impl BlobSealedStore {
 }
 
 /// All versions of one key, the newest first.
-fn versions_of(items: &[(String, BlobItem)], policy: Option<&ContainerPolicy>) -> Vec<ObjectVersion> {
+fn versions_of(
+    items: &[(String, BlobItem)],
+    policy: Option<&ContainerPolicy>,
+) -> Vec<ObjectVersion> {
     let mut versions: Vec<_> = items
         .iter()
         .map(|(key, item)| version(key, item, policy))
         .collect();
     // The names of versions are times.
-    versions.sort_by(|a, b| {
-        (b.is_latest, &b.version).cmp(&(a.is_latest, &a.version))
-    });
+    versions.sort_by(|a, b| (b.is_latest, &b.version).cmp(&(a.is_latest, &a.version)));
     // Azure has no markers: a deleted blob is one of which only earlier
     // versions or what soft delete keeps are left.
     if let Some(first) = versions.first().filter(|first| !first.is_latest) {
@@ -199,7 +205,10 @@ fn version(key: &str, item: &BlobItem, policy: Option<&ContainerPolicy>) -> Obje
     });
     let by_policy = policy.and_then(|policy| {
         let created = millis(item.properties.as_ref()?.creation_time?)?;
-        Some((created.saturating_add(policy.days * DAY_MILLIS), policy.mode))
+        Some((
+            created.saturating_add(policy.days * DAY_MILLIS),
+            policy.mode,
+        ))
     });
     // The longer of the two holds; of two equally long the firmer.
     let kept = [own, by_policy]

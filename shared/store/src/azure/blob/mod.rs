@@ -94,8 +94,9 @@ impl Container {
             client_options: wire.options(),
             ..BlobContainerClientOptions::default()
         };
-        let client = BlobContainerClient::new(url, credential, Some(options))
-            .map_err(|error| AccessError::new(format!("the container cannot be addressed: {error}")))?;
+        let client = BlobContainerClient::new(url, credential, Some(options)).map_err(|error| {
+            AccessError::new(format!("the container cannot be addressed: {error}"))
+        })?;
         Ok(Self {
             client,
             account: account.to_owned(),
@@ -174,7 +175,11 @@ impl Container {
             ..BlobClientDownloadOptions::default()
         };
         let failed = |error| Failure::of(&error, &call, Ask::ReadBlobs);
-        let result = self.blob(key).download(Some(options)).await.map_err(failed)?;
+        let result = self
+            .blob(key)
+            .download(Some(options))
+            .await
+            .map_err(failed)?;
         let length = || result.properties.content_length;
         if let Some(bytes) = whole_bytes(&result.headers).or_else(length)
             && bytes > max_bytes
@@ -206,7 +211,11 @@ impl Container {
             ..BlobClientGetPropertiesOptions::default()
         };
         let failed = |error| Failure::of(&error, &call, Ask::ReadBlobs);
-        let found = self.blob(key).get_properties(Some(options)).await.map_err(failed)?;
+        let found = self
+            .blob(key)
+            .get_properties(Some(options))
+            .await
+            .map_err(failed)?;
         Ok(found.content_length().map_err(failed)?.unwrap_or_default())
     }
 }
@@ -214,11 +223,17 @@ impl Container {
 #[cfg(test)]
 impl Container {
     pub(super) async fn create(&self) {
-        self.client.create(None).await.expect("a new container is made");
+        self.client
+            .create(None)
+            .await
+            .expect("a new container is made");
     }
 
     pub(super) async fn delete(&self, key: &str) {
-        self.blob(key).delete(None).await.expect("a blob is deleted");
+        self.blob(key)
+            .delete(None)
+            .await
+            .expect("a blob is deleted");
     }
 }
 
@@ -238,4 +253,3 @@ async fn collect(mut body: azure_core::http::AsyncResponseBody) -> azure_core::R
     }
     Ok(whole)
 }
-

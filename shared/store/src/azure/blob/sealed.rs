@@ -5,10 +5,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use azure_core::http::StatusCode;
 use azure_core::time::OffsetDateTime;
-use azure_storage_blob::models::{
-    BlobClientDownloadOptions, BlobContainerClientGetPropertiesOptions,
-    BlobContainerClientGetPropertiesResultHeaders, HttpRange, ImmutabilityPolicyMode,
-};
+use azure_storage_blob::models::{BlobClientDownloadOptions, HttpRange, ImmutabilityPolicyMode};
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
@@ -83,7 +80,8 @@ impl BlobSealedStore {
             Lock::Governance => ImmutabilityPolicyMode::Unlocked,
             Lock::Compliance => ImmutabilityPolicyMode::Locked,
         };
-        if !*self.version_level.get_or_try_init(|| self.ask_version_level()).await? {
+        let ask = async || Ok(self.own_properties().await?.version_level);
+        if !*self.version_level.get_or_try_init(ask).await? {
             return Ok(None);
         }
         // Azure keeps whole seconds; a part of one is kept as a whole.
@@ -95,22 +93,6 @@ impl BlobSealedStore {
             )
         })?;
         Ok(Some(Immutability { until, mode }))
-    }
-
-    async fn ask_version_level(&self) -> Result<bool, Failure> {
-        let call = Call::new();
-        let options = BlobContainerClientGetPropertiesOptions {
-            method_options: call.options(),
-            ..BlobContainerClientGetPropertiesOptions::default()
-        };
-        let failed = |error| match Failure::of(&error, &call, Ask::ReadBlobs) {
-            // It was only asked; nothing was put.
-            Failure::Unknown(cause) => Failure::Transient(cause),
-            failure => failure,
-        };
-        let found = self.container.client.get_properties(Some(options)).await.map_err(failed)?;
-        let enabled = found.is_immutable_storage_with_versioning_enabled();
-        Ok(enabled.map_err(failed)?.unwrap_or_default())
     }
 
     async fn range(&self, key: &str, range: Range<u64>) -> Result<Bytes, ReadFailure> {
@@ -143,7 +125,11 @@ impl BlobSealedStore {
     fn get_error(&self, key: &str, limit: u64, failure: ReadFailure) -> GetError {
         let object = self.container.address(key);
         match failure {
-            ReadFailure::TooLarge { bytes } => GetError::TooLarge { object, bytes, limit },
+            ReadFailure::TooLarge { bytes } => GetError::TooLarge {
+                object,
+                bytes,
+                limit,
+            },
             ReadFailure::Corrupt { reason } => GetError::Corrupt { object, reason },
             ReadFailure::Failed(failure) => failure.into_get(object, self.describe()),
         }
@@ -158,7 +144,9 @@ impl SealedStore for BlobSealedStore {
                 return Err(Failure::invalid_key());
             }
             let immutability = self.immutability(retention).await?;
-            self.container.write(key, bytes, If::Absent, immutability).await
+            self.container
+                .write(key, bytes, If::Absent, immutability)
+                .await
         };
         match put.await {
             Ok(_) => Ok(()),
@@ -196,7 +184,7 @@ impl SealedStore for BlobSealedStore {
     }
 
     async fn posture(&self, expected: Expected) -> Knowledge<Vec<Setting>> {
-        Knowledge::Known(self.settings(expected).await)
+        self.settings(expected).await
     }
 
     fn describe(&self) -> String {

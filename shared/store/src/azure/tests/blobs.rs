@@ -22,7 +22,9 @@ fn heads(server: &str, container: &str, prefix: &str) -> BlobHeadStore {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_sealed_store_conforms_over_pages_of_the_service_s_own_size() {
-    let Some(server) = stand_in("STANDIN_BLOB") else { return };
+    let Some(server) = stand_in("STANDIN_BLOB") else {
+        return;
+    };
     let container = new_container(&server).await;
     let scope = Scope {
         many: 5_200,
@@ -33,10 +35,15 @@ async fn a_sealed_store_conforms_over_pages_of_the_service_s_own_size() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_sealed_store_below_a_prefix_conforms_over_many_small_pages() {
-    let Some(server) = stand_in("STANDIN_BLOB") else { return };
+    let Some(server) = stand_in("STANDIN_BLOB") else {
+        return;
+    };
     let container = new_container(&server).await;
     let store = sealed(&server, &container, "a/chain").with_pages_of(100);
-    assert_eq!(store.describe(), format!("azblob://{ACCOUNT}/{container}/a/chain"));
+    assert_eq!(
+        store.describe(),
+        format!("azblob://{ACCOUNT}/{container}/a/chain")
+    );
     let scope = Scope {
         many: 450,
         ..Scope::new("suite")
@@ -53,7 +60,9 @@ async fn a_sealed_store_below_a_prefix_conforms_over_many_small_pages() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_head_store_conforms() {
-    let Some(server) = stand_in("STANDIN_BLOB") else { return };
+    let Some(server) = stand_in("STANDIN_BLOB") else {
+        return;
+    };
     let container = new_container(&server).await;
     let store = Arc::new(heads(&server, &container, "state"));
     conformance::head_store(store, &Scope::new("suite")).await;
@@ -61,7 +70,9 @@ async fn a_head_store_conforms() {
 
 #[tokio::test]
 async fn a_missing_container_is_told_from_an_empty_one() {
-    let Some(server) = stand_in("STANDIN_BLOB") else { return };
+    let Some(server) = stand_in("STANDIN_BLOB") else {
+        return;
+    };
     conformance::missing_sealed_store(&sealed(&server, "no-such-container", "p")).await;
     conformance::missing_head_store(&heads(&server, "no-such-container", "p")).await;
 }
@@ -69,7 +80,9 @@ async fn a_missing_container_is_told_from_an_empty_one() {
 #[tokio::test]
 async fn a_head_that_was_deleted_and_made_anew_is_at_another_version() {
     use crate::head::HeadStore;
-    let Some(server) = stand_in("STANDIN_BLOB") else { return };
+    let Some(server) = stand_in("STANDIN_BLOB") else {
+        return;
+    };
     let container = new_container(&server).await;
     let store = heads(&server, &container, "");
     let head = || Bytes::from_static(b"the same document");
@@ -77,22 +90,33 @@ async fn a_head_that_was_deleted_and_made_anew_is_at_another_version() {
     let raw = super::Container::open(&access(&server), ACCOUNT, &container, "").unwrap();
     raw.delete("h").await;
     assert_eq!(store.load("h").await.unwrap(), None);
-    assert!(store.swap("h", Some(&first), head()).await.is_err(), "it is gone");
+    assert!(
+        store.swap("h", Some(&first), head()).await.is_err(),
+        "it is gone"
+    );
     let second = store.swap("h", None, head()).await.unwrap();
     assert_ne!(first, second);
-    assert!(store.swap("h", Some(&first), head()).await.is_err(), "it is another");
+    assert!(
+        store.swap("h", Some(&first), head()).await.is_err(),
+        "it is another"
+    );
     store.swap("h", Some(&second), head()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_put_is_one_request_even_of_a_large_object() {
     use crate::testing::wire::Wire;
-    let Some(server) = stand_in("STANDIN_BLOB") else { return };
+    let Some(server) = stand_in("STANDIN_BLOB") else {
+        return;
+    };
     let container = new_container(&server).await;
     let wire = Wire::before(&server).await;
     let store = sealed(&wire.url(), &container, "");
     let large = Bytes::from(vec![7; 20_000_000]);
-    store.put_new("large", large.clone(), Retention::None).await.unwrap();
+    store
+        .put_new("large", large.clone(), Retention::None)
+        .await
+        .unwrap();
     assert_eq!(wire.counts().exchanges, 1);
     assert_eq!(store.get("large", 20_000_000).await.unwrap(), large);
     assert_eq!(wire.counts().exchanges, 2, "and so is reading it");
@@ -106,11 +130,16 @@ async fn a_put_is_one_request_even_of_a_large_object() {
 
 #[tokio::test]
 async fn a_store_without_versions_lists_each_object_once() {
-    let Some(server) = stand_in("STANDIN_BLOB") else { return };
+    let Some(server) = stand_in("STANDIN_BLOB") else {
+        return;
+    };
     let container = new_container(&server).await;
     let store = sealed(&server, &container, "p").with_pages_of(2);
     for key in ["a", "b/c", "b/d", "e"] {
-        store.put_new(key, Bytes::from_static(b"x"), Retention::None).await.unwrap();
+        store
+            .put_new(key, Bytes::from_static(b"x"), Retention::None)
+            .await
+            .unwrap();
     }
     let mut seen = Vec::new();
     let mut after = None;

@@ -3,6 +3,7 @@
 mod answers;
 mod blobs;
 mod failures;
+mod server;
 mod silence;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -51,7 +52,10 @@ fn sas(permissions: &str) -> String {
     );
     let key = base64::decode(ACCOUNT_KEY).unwrap();
     let signature = base64::encode(hmac_sha256(&key, text.as_bytes()));
-    let signature = signature.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let signature = signature
+        .replace('+', "%2B")
+        .replace('/', "%2F")
+        .replace('=', "%3D");
     format!(
         "sv={version}&ss={services}&srt={kinds}&sp={permissions}&se={expiry}&spr=https,http&sig={signature}"
     )
@@ -64,8 +68,15 @@ fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
         block.iter_mut().zip(key).for_each(|(pad, key)| *pad ^= key);
         block
     };
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(text).finalize();
-    Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
+    let inner = Sha256::new()
+        .chain_update(pad(0x36))
+        .chain_update(text)
+        .finalize();
+    Sha256::new()
+        .chain_update(pad(0x5c))
+        .chain_update(inner)
+        .finalize()
+        .into()
 }
 
 fn endpoints(server: &str) -> Endpoints {
@@ -84,7 +95,10 @@ fn access(server: &str) -> Access {
 async fn new_container(server: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     #[expect(clippy::disallowed_methods, reason = "a name of its own for every run")]
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_nanos();
     let name = format!("t{now}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
     let container = Container::open(&access(server), ACCOUNT, &name, "").unwrap();
     container.create().await;
