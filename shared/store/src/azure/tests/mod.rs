@@ -3,6 +3,7 @@
 mod answers;
 mod blobs;
 mod failures;
+mod secrets;
 mod server;
 mod silence;
 
