@@ -224,6 +224,15 @@ impl Endpoint {
     }
 }
 
+pub(super) type Credential = Arc<dyn TokenCredential>;
+
+/// How a client of the SDK reaches its service.
+pub(super) struct Way<C> {
+    pub(super) url: Url,
+    pub(super) wire: Wire,
+    pub(super) credential: C,
+}
+
 /// What a process needs to call Azure. Cheap to clone; one serves all stores
 /// of a process.
 #[derive(Clone)]
@@ -318,12 +327,8 @@ impl Access {
         Self::new(Arc::new(PersonOrMachine { person, managed }), endpoints)
     }
 
-    /// The URL of an account's blobs, the transport to it and the credential
-    /// that the SDK should use, if any.
-    pub(super) fn blob(
-        &self,
-        account: &str,
-    ) -> Result<(Url, Wire, Option<Arc<dyn TokenCredential>>), AccessError> {
+    /// The way to an account's blobs. With a signature there is no credential.
+    pub(super) fn blob(&self, account: &str) -> Result<Way<Option<Credential>>, AccessError> {
         let cloud = Endpoint {
             url: "https://{account}.blob.core.windows.net".to_owned(),
             loopback: false,
@@ -334,25 +339,25 @@ impl Access {
             false => format!("{}/{account}", endpoint.url),
         };
         let url = Url::parse(&url)
-            .map_err(|_| AccessError("the name of the storage account is none".to_owned()))?;
+            .map_err(|_| AccessError::new("the name of the storage account is none"))?;
         let sas = self.endpoints.sas.clone();
-        let credential = sas.is_none().then(|| Arc::clone(&self.credential));
-        Ok((
+        Ok(Way {
             url,
-            self.wire(endpoint.loopback).with_sas(sas.map(Sas)),
-            credential,
-        ))
+            credential: sas.is_none().then(|| Arc::clone(&self.credential)),
+            wire: self.wire(endpoint.loopback).with_sas(sas.map(Sas)),
+        })
     }
 
-    /// The URL of a vault, the transport to it and the credential for it.
-    pub(super) fn key_vault(
-        &self,
-        vault: &str,
-    ) -> Result<(String, Wire, Arc<dyn TokenCredential>), AccessError> {
-        let url = format!("https://{vault}.vault.azure.net");
-        let endpoint = self.endpoints.key_vault.as_ref();
-        let (wire, credential) = self.service(endpoint)?;
-        Ok((url, wire, credential))
+    /// The way to a vault.
+    pub(super) fn key_vault(&self, vault: &str) -> Result<Way<Credential>, AccessError> {
+        let url = Url::parse(&format!("https://{vault}.vault.azure.net"))
+            .map_err(|_| AccessError::new("the name of the vault is none"))?;
+        let (wire, credential) = self.service(self.endpoints.key_vault.as_ref())?;
+        Ok(Way {
+            url,
+            wire,
+            credential,
+        })
     }
 
     /// What Azure Resource Manager knows of an account. An emulator has none,
@@ -378,17 +383,14 @@ impl Access {
         Ok(Some(Arm::new(wire, credential, account, group)))
     }
 
-    fn service(
-        &self,
-        endpoint: Option<&Endpoint>,
-    ) -> Result<(Wire, Arc<dyn TokenCredential>), AccessError> {
+    fn service(&self, endpoint: Option<&Endpoint>) -> Result<(Wire, Credential), AccessError> {
         let Some(endpoint) = endpoint else {
             return Ok((self.wire(false), Arc::clone(&self.credential)));
         };
         let wire = self
             .wire(endpoint.loopback)
             .with_stand_in(Some(endpoint.url()?));
-        let credential: Arc<dyn TokenCredential> = match endpoint.loopback {
+        let credential: Credential = match endpoint.loopback {
             true => Arc::new(Nobody),
             false => Arc::clone(&self.credential),
         };

@@ -236,6 +236,12 @@ impl Answer {
             (S::BadRequest, "Md5Mismatch" | "InvalidOperation") if ask == Ask::WriteBlobs => {
                 Failure::Transient(format!("what arrived does not match its checksum{self}").into())
             }
+            (S::Conflict, "ObjectIsDeletedButRecoverable" | "ObjectIsBeingDeleted") => {
+                Failure::refused(
+                    format!("a deleted secret still has its name{self}"),
+                    "az keyvault secret recover brings it back; to have a new one, wait until the vault has purged it, or use another name",
+                )
+            }
             (S::TooManyRequests, _) => {
                 Failure::Transient(format!("too many requests{self}").into())
             }

@@ -15,7 +15,7 @@ use futures_util::TryStreamExt;
 use tokio::time::sleep;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::access::{Access, AccessError};
+use super::access::{Access, AccessError, Way};
 use super::failure::{Ask, Failure};
 use super::wire::Call;
 use crate::address::KeyAddress;
@@ -62,12 +62,16 @@ impl KeyVaultSecret {
     /// # Errors
     /// When the vault cannot be addressed.
     pub fn open(access: &Access, vault: &str, name: &str) -> Result<Self, AccessError> {
-        let (url, wire, credential) = access.key_vault(vault)?;
+        let Way {
+            url,
+            wire,
+            credential,
+        } = access.key_vault(vault)?;
         let options = SecretClientOptions {
             client_options: wire.options(),
             ..SecretClientOptions::default()
         };
-        let client = SecretClient::new(&url, credential, Some(options))
+        let client = SecretClient::new(url.as_str(), credential, Some(options))
             .map_err(|error| AccessError::new(format!("the vault cannot be addressed: {error}")))?;
         Ok(Self {
             client,

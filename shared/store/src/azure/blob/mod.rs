@@ -19,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
 
-use super::access::{Access, AccessError};
+use super::access::{Access, AccessError, Way};
 use super::failure::{Ask, Failure};
 use super::wire::{Call, whole_bytes};
 use crate::address::StoreAddress;
@@ -86,7 +86,11 @@ impl Container {
         name: &str,
         prefix: &str,
     ) -> Result<Self, AccessError> {
-        let (mut url, wire, credential) = access.blob(account)?;
+        let Way {
+            mut url,
+            wire,
+            credential,
+        } = access.blob(account)?;
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().push(name);
         }

@@ -47,11 +47,13 @@ impl Vault {
 
     fn answer(&self, asked: &Asked) -> Answer {
         if asked.header("authorization").is_none() {
-            let ask = "Bearer authorization=\"https://login/t\", resource=\"https://vault.azure.net\"";
+            let ask =
+                "Bearer authorization=\"https://login/t\", resource=\"https://vault.azure.net\"";
             return Answer::new(401, "").with("www-authenticate", ask);
         }
         let mut versions = self.versions.lock().unwrap();
-        let id = |version: &Version| format!("https://v.vault.azure.net/secrets/seed/{}", version.name);
+        let id =
+            |version: &Version| format!("https://v.vault.azure.net/secrets/seed/{}", version.name);
         let attributes =
             |version: &Version| json!({ "created": version.created, "enabled": version.enabled });
         let whole = |version: &Version| {
@@ -86,12 +88,17 @@ impl Vault {
             }
             ("GET", path) => {
                 let name = path.rsplit('/').next().unwrap();
-                versions.iter().find(|version| version.name == name).map(whole)
+                versions
+                    .iter()
+                    .find(|version| version.name == name)
+                    .map(whole)
             }
             _ => None,
         };
         match answer {
-            Some(body) => Answer::new(200, body.to_string()).with("content-type", "application/json"),
+            Some(body) => {
+                Answer::new(200, body.to_string()).with("content-type", "application/json")
+            }
             None => {
                 let body = json!({ "error": { "code": "SecretNotFound", "message": "m" } });
                 Answer::new(404, body.to_string()).with("content-type", "application/json")
@@ -122,10 +129,16 @@ async fn a_secret_is_made_once_and_read_back() {
         secret.create(content).await.unwrap();
         assert_eq!(**secret.read(100).await.unwrap().unwrap(), *content);
         let again = secret.create(b"another").await;
-        assert!(matches!(again, Err(SecretError::Exists { .. })), "{again:?}");
+        assert!(
+            matches!(again, Err(SecretError::Exists { .. })),
+            "{again:?}"
+        );
         assert_eq!(**secret.read(100).await.unwrap().unwrap(), *content);
         let large = secret.read(content.len() - 1).await;
-        assert!(matches!(large, Err(SecretError::Unsuitable { .. })), "{large:?}");
+        assert!(
+            matches!(large, Err(SecretError::Unsuitable { .. })),
+            "{large:?}"
+        );
     }
 }
 
@@ -137,7 +150,14 @@ async fn a_version_that_somebody_adds_does_not_count_until_the_older_are_disable
     kept.add("a", 9, "second");
     assert_eq!(**secret.read(100).await.unwrap().unwrap(), *b"first");
     kept.add("0", 5, "of the same second, and its name comes first");
-    assert!(secret.read(100).await.unwrap().unwrap().starts_with(b"of the same second"));
+    assert!(
+        secret
+            .read(100)
+            .await
+            .unwrap()
+            .unwrap()
+            .starts_with(b"of the same second")
+    );
     for version in &mut *kept.versions.lock().unwrap() {
         version.enabled = version.name == "a";
     }
@@ -163,21 +183,49 @@ async fn of_two_that_make_a_secret_at_a_time_one_is_told_that_it_exists() {
 
 #[tokio::test]
 async fn answers_of_a_vault_are_classed() {
-    let inner = |code: &str| json!({ "error": { "code": "Forbidden", "innererror": { "code": code } } });
+    let inner =
+        |code: &str| json!({ "error": { "code": "Forbidden", "innererror": { "code": code } } });
     for (status, body, says) in [
         (403, inner("ForbiddenByRbac"), "Key Vault Secrets User"),
         (403, inner("ForbiddenByFirewall"), "network"),
-        (403, json!({ "error": { "code": "Forbidden" } }), "Key Vault Secrets User"),
+        (
+            403,
+            json!({ "error": { "code": "Forbidden" } }),
+            "Key Vault Secrets User",
+        ),
     ] {
         let body = body.to_string();
         let server = Server::new(move |_| Answer::new(status, body.clone())).await;
         let read = secret_at(&server.url).read(100).await;
-        let Err(error @ SecretError::Refused { .. }) = read else { panic!("{status}: {read:?}") };
+        let Err(error @ SecretError::Refused { .. }) = read else {
+            panic!("{status}: {read:?}")
+        };
         assert!(error.to_string().contains(says), "{error}");
     }
+    let server = Server::new(|asked: &Asked| {
+        let (status, code) = match asked.line.starts_with("PUT") {
+            true => (409, "ObjectIsDeletedButRecoverable"),
+            false => (404, "SecretNotFound"),
+        };
+        let error = json!({ "code": "Conflict", "innererror": { "code": code } });
+        match asked.header("authorization") {
+            Some(_) => Answer::new(status, json!({ "error": error }).to_string()),
+            None => Answer::new(401, ""),
+        }
+    })
+    .await;
+    let made = secret_at(&server.url).create(b"seed").await;
+    let Err(error @ SecretError::Refused { .. }) = made else {
+        panic!("{made:?}")
+    };
+    assert!(error.to_string().contains("secret recover"), "{error}");
+
     let server = Server::new(|_| Answer::new(500, "")).await;
     let read = secret_at(&server.url).read(100).await;
-    assert!(matches!(read, Err(SecretError::Transient { .. })), "{read:?}");
+    assert!(
+        matches!(read, Err(SecretError::Transient { .. })),
+        "{read:?}"
+    );
 }
 
 /// All that is logged, at every level.
@@ -221,7 +269,13 @@ impl log::Log for Logged {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        writeln!(self.0.lock().unwrap(), "{} {}", record.target(), record.args()).unwrap();
+        writeln!(
+            self.0.lock().unwrap(),
+            "{} {}",
+            record.target(),
+            record.args()
+        )
+        .unwrap();
     }
 
     fn flush(&self) {}
@@ -237,7 +291,10 @@ fn no_secret_shows_in_any_log_at_any_level_nor_in_errors_and_debug_output() {
     let logged = Logged::default();
     log::set_boxed_logger(Box::new(logged.clone())).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     tracing::subscriber::with_default(logged.clone(), || {
         runtime.block_on(async {
             // Blobs with a signature: answered, refused and cut off.
@@ -252,29 +309,45 @@ fn no_secret_shows_in_any_log_at_any_level_nor_in_errors_and_debug_output() {
                 let store = BlobSealedStore::open(access, ACCOUNT, "c", "p", Lock::Off).unwrap();
                 let heads = BlobHeadStore::open(access, ACCOUNT, "c", "h").unwrap();
                 say(&logged, &(access, &store, &heads));
-                say(&logged, &store.put_new("a", Bytes::from_static(b"x"), Retention::None).await);
+                say(
+                    &logged,
+                    &store
+                        .put_new("a", Bytes::from_static(b"x"), Retention::None)
+                        .await,
+                );
                 say(&logged, &store.get("a", 1).await);
                 say(&logged, &store.list("", None).await);
                 say(&logged, &store.versions("", None).await);
                 say(&logged, &heads.load("a").await);
                 say(&logged, &heads.swap("a", None, Bytes::new()).await);
             }
-            assert!(blobs.asked()[0].line.contains("sig="), "the signature was sent");
+            assert!(
+                blobs.asked()[0].line.contains("sig="),
+                "the signature was sent"
+            );
 
             // A secret of a vault.
             let kept = Vault::default();
             let (_server, secret) = vault(&kept).await;
             say(&logged, &secret);
-            secret.create(b"c2VlZC10aGF0LW11c3Qtbm90LXNob3c").await.unwrap();
+            secret
+                .create(b"c2VlZC10aGF0LW11c3Qtbm90LXNob3c")
+                .await
+                .unwrap();
             let read = secret.read(100).await.unwrap().unwrap();
             assert_eq!(**read, *b"c2VlZC10aGF0LW11c3Qtbm90LXNob3c");
-            say(&logged, &secret.create(b"c2VlZC10aGF0LW11c3Qtbm90LXNob3c").await);
+            say(
+                &logged,
+                &secret.create(b"c2VlZC10aGF0LW11c3Qtbm90LXNob3c").await,
+            );
 
             // A token, which goes over https alone: the store with it cannot be
             // reached here, the transport under it can.
             let with_token = Access::new(
                 Arc::new(Somebody),
-                crate::azure::Endpoints::default().with_blob("https://127.0.0.1:1").unwrap(),
+                crate::azure::Endpoints::default()
+                    .with_blob("https://127.0.0.1:1")
+                    .unwrap(),
             );
             let store = BlobSealedStore::open(&with_token.unwrap(), ACCOUNT, "c", "", Lock::Off);
             let store = store.unwrap();
@@ -289,7 +362,10 @@ fn no_secret_shows_in_any_log_at_any_level_nor_in_errors_and_debug_output() {
             let call = Call::new();
             wire.send_call(&call, &request).await.unwrap();
             let sent = blobs.asked().pop().unwrap();
-            assert_eq!(sent.header("authorization"), Some(&*format!("Bearer {TOKEN}")));
+            assert_eq!(
+                sent.header("authorization"),
+                Some(&*format!("Bearer {TOKEN}"))
+            );
         });
     });
     let logged = logged.0.lock().unwrap();
