@@ -21,19 +21,25 @@ can_compile_c() {
     printf '#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n' | cc -x c -o /dev/null - 2>/dev/null
 }
 
-need_c_compiler() {
-    can_compile_c && return
-    local as_root=()
-    command -v apt-get >/dev/null || die "a C compiler is missing: install gcc (or clang) and the C library's headers"
+# need_packages WHAT PACKAGE…: installs what is missing, by Debian's package names.
+need_packages() {
+    local what=$1 as_root=()
+    shift
+    command -v apt-get >/dev/null || die "$what is missing: install it (on Debian: apt-get install $*)"
     if [[ $EUID -ne 0 ]]; then
-        command -v sudo >/dev/null || die "a C compiler is missing: as root, run: apt-get install build-essential"
+        command -v sudo >/dev/null || die "$what is missing: as root, run: apt-get install $*"
         as_root=(sudo)
     fi
-    echo "installing build-essential: a C compiler is missing" >&2
+    echo "installing $*: $what is missing" >&2
     {
         "${as_root[@]}" apt-get update -qq &&
-            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends build-essential
-    } >&2 || die "apt-get could not install build-essential"
+            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+    } >&2 || die "apt-get could not install $*"
+}
+
+need_c_compiler() {
+    can_compile_c && return
+    need_packages "a C compiler" build-essential
     can_compile_c || die "build-essential is installed, yet cc cannot compile"
 }
 
