@@ -233,11 +233,24 @@ impl Container {
             .expect("a new container is made");
     }
 
-    pub(super) async fn delete(&self, key: &str) {
-        self.blob(key)
-            .delete(None)
-            .await
-            .expect("a blob is deleted");
+    /// What an administrator tries; otherwise the code of the refusal.
+    pub(super) async fn try_delete(&self, key: &str) -> Result<(), Option<String>> {
+        let done = self.blob(key).delete(None).await;
+        done.map(|_| ()).map_err(code_of)
+    }
+
+    pub(super) async fn try_overwrite(&self, key: &str) -> Result<(), Option<String>> {
+        let other = Bytes::from_static(b"other");
+        let done = self.blob(key).upload(other.into(), None).await;
+        done.map(|_| ()).map_err(code_of)
+    }
+}
+
+#[cfg(test)]
+fn code_of(error: azure_core::Error) -> Option<String> {
+    match error.kind() {
+        azure_core::error::ErrorKind::HttpResponse { error_code, .. } => error_code.clone(),
+        _ => None,
     }
 }
 

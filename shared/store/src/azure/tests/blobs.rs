@@ -88,7 +88,7 @@ async fn a_head_that_was_deleted_and_made_anew_is_at_another_version() {
     let head = || Bytes::from_static(b"the same document");
     let first = store.swap("h", None, head()).await.unwrap();
     let raw = super::Container::open(&access(&server), ACCOUNT, &container, "").unwrap();
-    raw.delete("h").await;
+    raw.try_delete("h").await.unwrap();
     assert_eq!(store.load("h").await.unwrap(), None);
     assert!(
         store.swap("h", Some(&first), head()).await.is_err(),

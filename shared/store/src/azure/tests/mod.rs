@@ -3,6 +3,7 @@
 mod answers;
 mod blobs;
 mod failures;
+mod locks;
 mod secrets;
 mod server;
 mod silence;
@@ -92,15 +93,26 @@ fn access(server: &str) -> Access {
     Access::new(std::sync::Arc::new(Somebody), endpoints(server)).unwrap()
 }
 
-/// A container that no other test and no earlier run has.
-async fn new_container(server: &str) -> String {
+/// Milliseconds since 1970.
+fn now_millis() -> u64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "retention counts from the real time"
+    )]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap()
+}
+
+/// A name that no other test and no earlier run has.
+fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    #[expect(clippy::disallowed_methods, reason = "a name of its own for every run")]
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_nanos();
-    let name = format!("t{now}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("t{}-{}-{count}", now_millis(), std::process::id())
+}
+
+/// A container of its own.
+async fn new_container(server: &str) -> String {
+    let name = unique();
     let container = Container::open(&access(server), ACCOUNT, &name, "").unwrap();
     container.create().await;
     name
