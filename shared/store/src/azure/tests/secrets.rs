@@ -1,5 +1,6 @@
 //! Secrets of a key vault, and where they must not show.
 
+use std::cell::Cell;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
@@ -228,9 +229,26 @@ async fn answers_of_a_vault_are_classed() {
     );
 }
 
-/// All that is logged, at every level.
+thread_local! {
+    static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// All that is logged on the threads that are watched, at every level.
 #[derive(Clone, Default)]
 struct Logged(Arc<Mutex<String>>);
+
+impl Logged {
+    /// Listens from now on. There is one listener in a process: what asks
+    /// whether anybody listens remembers the answer for all threads.
+    fn listen() -> Self {
+        let logged = Self::default();
+        tracing::subscriber::set_global_default(logged.clone()).unwrap();
+        log::set_boxed_logger(Box::new(logged.clone())).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
+        IS_WATCHED.set(true);
+        logged
+    }
+}
 
 impl Visit for Logged {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
@@ -239,8 +257,15 @@ impl Visit for Logged {
 }
 
 impl tracing::Subscriber for Logged {
+    fn register_callsite(
+        &self,
+        _: &'static tracing::Metadata<'static>,
+    ) -> tracing::subscriber::Interest {
+        tracing::subscriber::Interest::sometimes()
+    }
+
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
+        IS_WATCHED.get()
     }
 
     fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
@@ -265,10 +290,13 @@ impl tracing::Subscriber for Logged {
 
 impl log::Log for Logged {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
+        IS_WATCHED.get()
     }
 
     fn log(&self, record: &log::Record<'_>) {
+        if !IS_WATCHED.get() {
+            return;
+        }
         writeln!(
             self.0.lock().unwrap(),
             "{} {}",
@@ -288,85 +316,81 @@ fn say(to: &Logged, what: &dyn Debug) {
 
 #[test]
 fn no_secret_shows_in_any_log_at_any_level_nor_in_errors_and_debug_output() {
-    let logged = Logged::default();
-    log::set_boxed_logger(Box::new(logged.clone())).unwrap();
-    log::set_max_level(log::LevelFilter::Trace);
+    let logged = Logged::listen();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    tracing::subscriber::with_default(logged.clone(), || {
-        runtime.block_on(async {
-            // Blobs with a signature: answered, refused and cut off.
-            let blobs = Server::new(|asked: &Asked| match asked.line.split(' ').next() {
-                Some("PUT") => Answer::new(201, "").with("etag", "\"0x8D\""),
-                _ => Answer::code(403, "AuthenticationFailed"),
-            })
-            .await;
-            let reachable = access(&blobs.url);
-            let gone = access("http://127.0.0.1:1");
-            for access in [&reachable, &gone] {
-                let store = BlobSealedStore::open(access, ACCOUNT, "c", "p", Lock::Off).unwrap();
-                let heads = BlobHeadStore::open(access, ACCOUNT, "c", "h").unwrap();
-                say(&logged, &(access, &store, &heads));
-                say(
-                    &logged,
-                    &store
-                        .put_new("a", Bytes::from_static(b"x"), Retention::None)
-                        .await,
-                );
-                say(&logged, &store.get("a", 1).await);
-                say(&logged, &store.list("", None).await);
-                say(&logged, &store.versions("", None).await);
-                say(&logged, &heads.load("a").await);
-                say(&logged, &heads.swap("a", None, Bytes::new()).await);
-            }
-            assert!(
-                blobs.asked()[0].line.contains("sig="),
-                "the signature was sent"
-            );
-
-            // A secret of a vault.
-            let kept = Vault::default();
-            let (_server, secret) = vault(&kept).await;
-            say(&logged, &secret);
-            secret
-                .create(b"c2VlZC10aGF0LW11c3Qtbm90LXNob3c")
-                .await
-                .unwrap();
-            let read = secret.read(100).await.unwrap().unwrap();
-            assert_eq!(**read, *b"c2VlZC10aGF0LW11c3Qtbm90LXNob3c");
+    runtime.block_on(async {
+        // Blobs with a signature: answered, refused and cut off.
+        let blobs = Server::new(|asked: &Asked| match asked.line.split(' ').next() {
+            Some("PUT") => Answer::new(201, "").with("etag", "\"0x8D\""),
+            _ => Answer::code(403, "AuthenticationFailed"),
+        })
+        .await;
+        let reachable = access(&blobs.url);
+        let gone = access("http://127.0.0.1:1");
+        for access in [&reachable, &gone] {
+            let store = BlobSealedStore::open(access, ACCOUNT, "c", "p", Lock::Off).unwrap();
+            let heads = BlobHeadStore::open(access, ACCOUNT, "c", "h").unwrap();
+            say(&logged, &(access, &store, &heads));
             say(
                 &logged,
-                &secret.create(b"c2VlZC10aGF0LW11c3Qtbm90LXNob3c").await,
+                &store
+                    .put_new("a", Bytes::from_static(b"x"), Retention::None)
+                    .await,
             );
-
-            // A token, which goes over https alone: the store with it cannot be
-            // reached here, the transport under it can.
-            let with_token = Access::new(
-                Arc::new(Somebody),
-                crate::azure::Endpoints::default()
-                    .with_blob("https://127.0.0.1:1")
-                    .unwrap(),
-            );
-            let store = BlobSealedStore::open(&with_token.unwrap(), ACCOUNT, "c", "", Lock::Off);
-            let store = store.unwrap();
-            say(&logged, &store);
             say(&logged, &store.get("a", 1).await);
             say(&logged, &store.list("", None).await);
-            let wire = Wire::new(client(true).unwrap()).with_sas(Some(Sas(sas("r").into())));
-            say(&logged, &wire);
-            let url = azure_core::http::Url::parse(&blobs.url).unwrap();
-            let mut request = azure_core::http::Request::new(url, azure_core::http::Method::Get);
-            request.insert_header("authorization", format!("Bearer {TOKEN}"));
-            let call = Call::new();
-            wire.send_call(&call, &request).await.unwrap();
-            let sent = blobs.asked().pop().unwrap();
-            assert_eq!(
-                sent.header("authorization"),
-                Some(&*format!("Bearer {TOKEN}"))
-            );
-        });
+            say(&logged, &store.versions("", None).await);
+            say(&logged, &heads.load("a").await);
+            say(&logged, &heads.swap("a", None, Bytes::new()).await);
+        }
+        assert!(
+            blobs.asked()[0].line.contains("sig="),
+            "the signature was sent"
+        );
+
+        // A secret of a vault.
+        let kept = Vault::default();
+        let (_server, secret) = vault(&kept).await;
+        say(&logged, &secret);
+        secret
+            .create(b"c2VlZC10aGF0LW11c3Qtbm90LXNob3c")
+            .await
+            .unwrap();
+        let read = secret.read(100).await.unwrap().unwrap();
+        assert_eq!(**read, *b"c2VlZC10aGF0LW11c3Qtbm90LXNob3c");
+        say(
+            &logged,
+            &secret.create(b"c2VlZC10aGF0LW11c3Qtbm90LXNob3c").await,
+        );
+
+        // A token, which goes over https alone: the store with it cannot be
+        // reached here, the transport under it can.
+        let with_token = Access::new(
+            Arc::new(Somebody),
+            crate::azure::Endpoints::default()
+                .with_blob("https://127.0.0.1:1")
+                .unwrap(),
+        );
+        let store = BlobSealedStore::open(&with_token.unwrap(), ACCOUNT, "c", "", Lock::Off);
+        let store = store.unwrap();
+        say(&logged, &store);
+        say(&logged, &store.get("a", 1).await);
+        say(&logged, &store.list("", None).await);
+        let wire = Wire::new(client(true).unwrap()).with_sas(Some(Sas(sas("r").into())));
+        say(&logged, &wire);
+        let url = azure_core::http::Url::parse(&blobs.url).unwrap();
+        let mut request = azure_core::http::Request::new(url, azure_core::http::Method::Get);
+        request.insert_header("authorization", format!("Bearer {TOKEN}"));
+        let call = Call::new();
+        wire.send_call(&call, &request).await.unwrap();
+        let sent = blobs.asked().pop().unwrap();
+        assert_eq!(
+            sent.header("authorization"),
+            Some(&*format!("Bearer {TOKEN}"))
+        );
     });
     let logged = logged.0.lock().unwrap();
     // The libraries do log: what is looked for would be found.
