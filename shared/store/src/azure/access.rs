@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::{Error, ErrorKind};
-use azure_core::http::{ClientOptions, RetryOptions, Transport, Url};
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport, Url};
 use azure_core::time::OffsetDateTime;
 use azure_identity::{
     AzureCliCredential, ClientAssertionCredentialOptions, ManagedIdentityCredential,
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::arm::Arm;
+use super::failure::one_line;
 use super::wire::{Sas, Wire, client, identity_client};
 
 /// The longest wait for a token. The command line takes 1 to 3 seconds.
@@ -260,8 +261,6 @@ impl Access {
         credential: Arc<dyn TokenCredential>,
         endpoints: Endpoints,
     ) -> Result<Self, AccessError> {
-        let no_tls =
-            |_| AccessError("TLS could not be set up: is there a certificate store?".to_owned());
         if endpoints.sas.is_none() && endpoints.blob.as_ref().is_some_and(|blob| blob.loopback) {
             return Err(AccessError(
                 "an emulator of blobs is sent no token: set AZURE_STORAGE_SAS_TOKEN to a shared access signature of its account"
@@ -292,39 +291,46 @@ impl Access {
     /// # Errors
     /// [`AccessError`]. Whether the identity is of any use shows at the first call.
     pub fn find(endpoints: Endpoints) -> Result<Self, AccessError> {
-        let refused = |error: Error| AccessError(format!("the identity cannot be used: {error}"));
-        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let http = identity_client().map_err(|_| {
-            AccessError("TLS could not be set up: is there a certificate store?".to_owned())
-        })?;
+        let refused = |error: Error| {
+            AccessError(format!(
+                "the identity cannot be used: {}",
+                one_line(&error.to_string())
+            ))
+        };
+        let http = identity_client().map_err(no_tls)?;
+        // A token has no effects: asking again is safe, within `TOKEN`.
+        let retry = RetryOptions::exponential(ExponentialRetryOptions {
+            initial_delay: azure_core::time::Duration::milliseconds(300),
+            max_retries: 2,
+            ..ExponentialRetryOptions::default()
+        });
         let client_options = ClientOptions {
-            retry: RetryOptions::none(),
+            retry,
             transport: Some(Transport::new(Arc::new(http))),
             ..ClientOptions::default()
         };
-        if set("AZURE_FEDERATED_TOKEN_FILE") {
-            let options = WorkloadIdentityCredentialOptions {
-                credential_options: ClientAssertionCredentialOptions { client_options },
-                ..WorkloadIdentityCredentialOptions::default()
-            };
-            return Self::new(
-                WorkloadIdentityCredential::new(Some(options)).map_err(refused)?,
-                endpoints,
-            );
-        }
-        let client_id = std::env::var("AZURE_CLIENT_ID")
-            .ok()
-            .filter(|id| !id.is_empty());
-        let options = ManagedIdentityCredentialOptions {
-            user_assigned_id: client_id.map(UserAssignedId::ClientId),
-            client_options,
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let managed = |client_options| {
+            ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
+                user_assigned_id: variable("AZURE_CLIENT_ID").map(UserAssignedId::ClientId),
+                client_options,
+            }))
         };
-        let managed = ManagedIdentityCredential::new(Some(options)).map_err(refused)?;
-        if set("IDENTITY_ENDPOINT") {
-            return Self::new(managed, endpoints);
-        }
-        let person = AzureCliCredential::new(None).map_err(refused)?;
-        Self::new(Arc::new(PersonOrMachine { person, managed }), endpoints)
+        let credential: Credential = match Identity::of(|name| variable(name).is_some()) {
+            Identity::Workload => {
+                let options = WorkloadIdentityCredentialOptions {
+                    credential_options: ClientAssertionCredentialOptions { client_options },
+                    ..WorkloadIdentityCredentialOptions::default()
+                };
+                WorkloadIdentityCredential::new(Some(options)).map_err(refused)?
+            }
+            Identity::Function => managed(client_options).map_err(refused)?,
+            Identity::PersonOrMachine => Arc::new(PersonOrMachine {
+                person: AzureCliCredential::new(None).map_err(refused)?,
+                machine: managed(client_options).map_err(refused)?,
+            }),
+        };
+        Self::new(credential, endpoints)
     }
 
     /// The way to an account's blobs. With a signature there is no credential.
@@ -405,6 +411,31 @@ impl Access {
     }
 }
 
+fn no_tls(_: reqwest::Error) -> AccessError {
+    AccessError::new("TLS could not be set up: is there a certificate store on this machine?")
+}
+
+/// Whose identity a process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    Workload,
+    Function,
+    PersonOrMachine,
+}
+
+impl Identity {
+    /// By the variables that are set.
+    pub(super) fn of(is_set: impl Fn(&str) -> bool) -> Self {
+        if is_set("AZURE_FEDERATED_TOKEN_FILE") {
+            return Self::Workload;
+        }
+        match is_set("IDENTITY_ENDPOINT") {
+            true => Self::Function,
+            false => Self::PersonOrMachine,
+        }
+    }
+}
+
 /// A credential that does not keep its caller waiting.
 #[derive(Debug)]
 struct Patient(Arc<dyn TokenCredential>);
@@ -435,7 +466,7 @@ impl TokenCredential for Patient {
 #[derive(Debug)]
 struct PersonOrMachine {
     person: Arc<AzureCliCredential>,
-    managed: Arc<ManagedIdentityCredential>,
+    machine: Arc<ManagedIdentityCredential>,
 }
 
 #[async_trait]
@@ -449,7 +480,7 @@ impl TokenCredential for PersonOrMachine {
             Ok(token) => return Ok(token),
             Err(error) => error,
         };
-        self.managed.get_token(scopes, options).await.map_err(|machine| {
+        self.machine.get_token(scopes, options).await.map_err(|machine| {
             let text = format!(
                 "nobody is logged in with az ({person}), and this machine has no managed identity ({machine})"
             );

@@ -2,19 +2,26 @@
 //! crates of the SDK for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use azure_core::credentials::TokenCredential;
+use azure_core::credentials::{AccessToken, Secret, TokenCredential};
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::headers::{AUTHORIZATION, CONTENT_TYPE};
 use azure_core::http::{Method, Request, StatusCode, Url};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::time::Instant;
 
+use super::failure::one_line;
 use super::wire::{Call, Wire};
 
 const HOST: &str = "https://management.azure.com";
 const SCOPE: &str = "https://management.azure.com/.default";
+
+/// How long a token is used. All are good for longer; the command line takes a
+/// second or more for each.
+const TOKEN_USE: Duration = Duration::from_secs(240);
 
 pub(super) const STORAGE_VERSION: &str = "2023-05-01";
 const GRAPH_VERSION: &str = "2022-10-01";
@@ -29,6 +36,7 @@ pub(super) struct Arm {
     group: Option<(String, String)>,
     /// The account's resource id, once it was found.
     id: OnceCell<String>,
+    token: Mutex<Option<(Instant, AccessToken)>>,
 }
 
 /// Why a setting could not be read.
@@ -52,6 +60,7 @@ impl Arm {
             account: account.to_owned(),
             group,
             id: OnceCell::new(),
+            token: Mutex::default(),
         }
     }
 
@@ -111,6 +120,25 @@ impl Arm {
         }
     }
 
+    async fn token(&self) -> Result<Secret, NotRead> {
+        let mut kept = self.token.lock().await;
+        if let Some((since, token)) = &*kept
+            && since.elapsed() < TOKEN_USE
+        {
+            return Ok(token.token.clone());
+        }
+        let token = self.credential.get_token(&[SCOPE], None).await;
+        let token = token.map_err(|error| NotRead {
+            reason: format!(
+                "there is no token for Azure Resource Manager: {}",
+                one_line(&error.to_string())
+            ),
+            forbidden: false,
+        })?;
+        let (_, token) = kept.insert((Instant::now(), token));
+        Ok(token.token.clone())
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -122,23 +150,9 @@ impl Arm {
             forbidden: false,
         };
         let url = Url::parse(url).map_err(|_| not_read("the account has no address".to_owned()))?;
-        let token = self
-            .credential
-            .get_token(&[SCOPE], None)
-            .await
-            .map_err(|error| {
-                let text: Vec<_> = error
-                    .to_string()
-                    .split_whitespace()
-                    .map(str::to_owned)
-                    .collect();
-                not_read(format!(
-                    "there is no token for Azure Resource Manager: {}",
-                    text.join(" ")
-                ))
-            })?;
+        let token = self.token().await?;
         let mut request = Request::new(url, method);
-        request.insert_header(AUTHORIZATION, format!("Bearer {}", token.token.secret()));
+        request.insert_header(AUTHORIZATION, format!("Bearer {}", token.secret()));
         if let Some(body) = body {
             request.insert_header(CONTENT_TYPE, "application/json");
             request.set_body(Bytes::from(body.to_string()));

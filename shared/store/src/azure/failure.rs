@@ -331,8 +331,14 @@ fn code_in_body(body: &[u8]) -> Option<String> {
 fn without_token(error: &Error) -> Failure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
-        let kind = inner.downcast_ref::<Error>().map(Error::kind);
-        if matches!(kind, Some(ErrorKind::Io | ErrorKind::Connection)) {
+        let passing = match inner.downcast_ref::<Error>().map(Error::kind) {
+            Some(ErrorKind::Io | ErrorKind::Connection) => true,
+            Some(ErrorKind::HttpResponse { status, .. }) => {
+                status.is_server_error() || *status == StatusCode::TooManyRequests
+            }
+            _ => false,
+        };
+        if passing {
             return Failure::Transient(
                 format!("no token: {}", one_line(&error.to_string())).into(),
             );
@@ -352,7 +358,7 @@ fn plain(text: &str) -> String {
 }
 
 /// An error of the SDK on one line of bounded length.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let words: Vec<_> = text.split_whitespace().collect();
     words.join(" ").chars().take(400).collect()
 }

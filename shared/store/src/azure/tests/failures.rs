@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::error::{Error, ErrorKind};
 use bytes::Bytes;
 
 use super::server::{Answer, Server};
 use super::{ACCOUNT, Endpoints, Somebody, access, new_container, sas};
+use crate::azure::access::Identity;
 use crate::azure::{Access, BlobHeadStore, BlobSealedStore};
 use crate::error::{GetError, PutError, SwapError};
 use crate::head::{HeadStore, Version};
@@ -273,4 +276,95 @@ async fn answers_to_a_swap_are_classed() {
         );
     }
     assert!(server.asked().is_empty());
+}
+
+/// Somebody who never comes, or is refused.
+#[derive(Debug)]
+enum Nobody {
+    Comes,
+    IsLoggedIn,
+    IsServed,
+}
+
+#[async_trait::async_trait]
+impl TokenCredential for Nobody {
+    async fn get_token(
+        &self,
+        _scopes: &[&str],
+        _options: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        let text = "Please run 'az login'\nto set up an account.";
+        match self {
+            Self::Comes => std::future::pending().await,
+            Self::IsLoggedIn => Err(Error::with_message(ErrorKind::Credential, text)),
+            Self::IsServed => {
+                let busy = ErrorKind::HttpResponse {
+                    status: azure_core::http::StatusCode::ServiceUnavailable,
+                    error_code: None,
+                    raw_response: None,
+                };
+                Err(Error::with_error(
+                    ErrorKind::Credential,
+                    busy.into_error(),
+                    "busy",
+                ))
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_sent_and_it_is_said_why() {
+    let put_as = async |who| {
+        let endpoints = Endpoints::default()
+            .with_blob("https://127.0.0.1:1")
+            .unwrap();
+        let access = Access::new(std::sync::Arc::new(who), endpoints).unwrap();
+        put(&store(&access, ACCOUNT, "c")).await
+    };
+    let began = Instant::now();
+    let late = put_as(Nobody::Comes).await;
+    assert!(matches!(late, PutError::Transient { .. }), "{late}");
+    assert!(
+        late.to_string().contains("no token came within 8s"),
+        "{late}"
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    let busy = put_as(Nobody::IsServed).await;
+    assert!(matches!(busy, PutError::Transient { .. }), "{busy}");
+    let nobody = put_as(Nobody::IsLoggedIn).await;
+    assert!(matches!(nobody, PutError::Refused { .. }), "{nobody}");
+    assert!(
+        nobody.to_string().contains("'az login' to set up"),
+        "on one line: {nobody}"
+    );
+}
+
+#[test]
+fn the_environment_decides_on_the_identity() {
+    for (set, identity) in [
+        (
+            &["AZURE_FEDERATED_TOKEN_FILE", "IDENTITY_ENDPOINT"][..],
+            Identity::Workload,
+        ),
+        (
+            &["IDENTITY_ENDPOINT", "AZURE_CLIENT_ID"],
+            Identity::Function,
+        ),
+        (
+            &["AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"],
+            Identity::PersonOrMachine,
+        ),
+        (&[], Identity::PersonOrMachine),
+    ] {
+        assert_eq!(
+            Identity::of(|name| set.contains(&name)),
+            identity,
+            "{set:?}"
+        );
+    }
 }
