@@ -26,6 +26,8 @@ mod testing;
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod conformance;
 pub mod fault;
 #[cfg(feature = "gcp")]

@@ -240,6 +240,17 @@ pub enum VersionLock {
     },
 }
 
+impl VersionLock {
+    /// Until when it is kept, in milliseconds since 1970 (UTC), and how firmly;
+    /// `None` where nothing keeps it and where that is not known.
+    pub fn until(&self) -> Option<(u64, LockMode)> {
+        match self {
+            Self::Until { millis, mode } => Some((*millis, *mode)),
+            Self::None | Self::Unknown { .. } => None,
+        }
+    }
+}
+
 /// How firmly a retention is held, in the clouds' own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockMode {

@@ -76,6 +76,7 @@ async fn handle(State(vault): State<Arc<Vault>>, request: Request) -> Response {
     match (request.method().as_str(), &parts[..]) {
         ("PUT", ["secrets", name]) => vault.put(&host, name, &input),
         ("GET", ["secrets", name]) => vault.read(&host, name, None),
+        ("GET", ["secrets", name, "versions"]) => vault.versions(&host, name),
         ("GET", ["secrets", name, version]) => vault.read(&host, name, Some(version)),
         ("PATCH", ["secrets", name, version]) => vault.change(&host, name, version, &input),
         _ => error(
@@ -134,6 +135,22 @@ impl Vault {
             }
             Some(version) => answer(StatusCode::OK, &version.show(host, name)),
         }
+    }
+
+    fn versions(&self, host: &str, name: &str) -> Response {
+        let secrets = lock(&self.secrets);
+        let Some(versions) = secrets.get(name) else {
+            return not_found(name);
+        };
+        let shown = versions.iter().map(|version| {
+            let mut shown = version.show(host, name);
+            if let Some(shown) = shown.as_object_mut() {
+                shown.remove("value");
+            }
+            shown
+        });
+        let body = json!({"value": shown.collect::<Vec<_>>(), "nextLink": null});
+        answer(StatusCode::OK, &body)
     }
 
     fn change(&self, host: &str, name: &str, version: &str, input: &Value) -> Response {

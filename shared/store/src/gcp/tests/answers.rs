@@ -10,9 +10,7 @@ use crate::gcp::{GcsHeadStore, GcsSealedStore};
 use crate::head::{HeadStore, Version};
 use crate::listing::VersionPages;
 use crate::posture::{Aspect, Expected, Lock, Setting, SettingState};
-use crate::sealed::{
-    Knowledge, LockMode, ObjectVersion, Retention, SealedStore, VersionLock,
-};
+use crate::sealed::{Knowledge, LockMode, ObjectVersion, Retention, SealedStore, VersionLock};
 
 const UPLOAD: &str = "/upload/storage/v1/b/bkt/o";
 const BUCKET: &str = "/storage/v1/b/bkt";

@@ -11,9 +11,7 @@ use crate::gcp::{GcsHeadStore, GcsSealedStore};
 use crate::head::HeadStore;
 use crate::listing::VersionPages;
 use crate::posture::{Expected, Lock, SettingState};
-use crate::sealed::{
-    Knowledge, LockMode, ObjectVersion, Retention, SealedStore, VersionLock,
-};
+use crate::sealed::{Knowledge, LockMode, ObjectVersion, Retention, SealedStore, VersionLock};
 
 /// Over a page of 1,000.
 const MANY: usize = 1_150;
@@ -315,7 +313,10 @@ async fn a_policy_is_weak_until_it_is_locked() {
         retention().await,
         SettingState::Weak { open: true, .. }
     ));
-    assert_eq!(mode(&all_versions(&store).await[0]), Some(LockMode::Unlocked));
+    assert_eq!(
+        mode(&all_versions(&store).await[0]),
+        Some(LockMode::Unlocked)
+    );
     let path = format!(
         "/storage/v1/b/{}/lockRetentionPolicy?ifMetagenerationMatch=1",
         emulator.bucket
