@@ -374,7 +374,7 @@ impl Answer {
             }
             401 => refusal(
                 format!("the credentials were not accepted ({text})"),
-                format!("check that this machine's clock is right, since tokens are refused when it is off by minutes; then {SIGN_IN}"),
+                format!("{SIGN_IN}; a token is refused when the clock is off by minutes"),
             ),
             403 if self.is_about_billing() => refusal(
                 text,
@@ -422,7 +422,7 @@ impl Answer {
     }
 }
 
-const SIGN_IN: &str = "check the sign-in: on a person's machine gcloud auth application-default login, in Google Cloud the service account of the function or machine";
+const SIGN_IN: &str = "check the sign-in and this machine's clock: on a person's machine gcloud auth application-default login, in Google Cloud the service account of the function or machine";
 
 fn refusal(reason: String, next: String) -> Class {
     Class::Refused { reason, next }
