@@ -81,6 +81,22 @@ impl Access {
         Self::new(credentials, endpoints)
     }
 
+    /// Access as the environment has it: without credentials where it names an
+    /// emulator ([`Endpoints::from_environment`]), as Google's own libraries
+    /// do, else with the [application default](Self::application_default).
+    ///
+    /// # Errors
+    ///
+    /// When an address or the credentials cannot be read.
+    pub fn from_environment() -> Result<Self, AccessError> {
+        let endpoints = Endpoints::from_environment()?;
+        if endpoints.any_is_loopback() {
+            Self::anonymous(endpoints)
+        } else {
+            Self::application_default(endpoints)
+        }
+    }
+
     /// Access without credentials, for emulators: each call goes to a loopback
     /// address or is refused.
     ///
@@ -278,8 +294,7 @@ impl Endpoints {
         Self::read(|variable| std::env::var(variable).ok())
     }
 
-    /// Whether any of them is on this machine, so that it is an emulator's.
-    pub fn any_is_loopback(&self) -> bool {
+    fn any_is_loopback(&self) -> bool {
         [
             &self.storage,
             &self.secret_manager,
@@ -424,6 +439,25 @@ mod tests {
         assert_eq!(
             endpoint.url(&["b", "x", "o", "a/b ?#%"]).as_str(),
             "http://127.0.0.1:1/base/b/x/o/a%2Fb%20%3F%23%25"
+        );
+    }
+
+    #[test]
+    fn the_environment_names_other_addresses() {
+        let endpoints = |value: &'static str| {
+            Endpoints::read(move |name| (name == "STORAGE_EMULATOR_HOST").then(|| value.to_owned()))
+        };
+        let named = endpoints("127.0.0.1:4443").expect("it is one");
+        assert_eq!(named.storage.as_str(), "http://127.0.0.1:4443/");
+        assert_eq!(named.kms, Endpoints::google().kms);
+        assert!(named.any_is_loopback());
+        let unset = endpoints("").expect("it is not set");
+        assert_eq!(unset.storage, Endpoints::google().storage);
+        assert!(!unset.any_is_loopback());
+        let error = endpoints("http://10.0.0.1:4443").expect_err("plain http");
+        assert!(
+            error.to_string().contains("STORAGE_EMULATOR_HOST"),
+            "{error}"
         );
     }
 

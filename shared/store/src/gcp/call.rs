@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::de::DeserializeOwned;
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use super::access::{Access, FIRST_BACKOFF, READ_ATTEMPTS, Service};
-use super::failure::{Answer, Failure, NOT_GOOGLE, chain};
+use super::failure::{Answer, Failure, chain};
+use crate::error::BoxError;
 
 /// How long one attempt may take, from the connection to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
@@ -98,13 +99,10 @@ impl Access {
     ) -> Result<T, Failure> {
         let body = self.read(request).await?;
         serde_json::from_slice(&body).map_err(|error| {
-            Failure::refused(
-                format!(
-                    "the answer of {} cannot be read: {error}",
-                    self.endpoint(request.service)
-                ),
-                NOT_GOOGLE,
-            )
+            Failure::Unreadable(format!(
+                "the answer of {} cannot be read: {error}",
+                self.endpoint(request.service)
+            ))
         })
     }
 
@@ -127,7 +125,7 @@ impl Access {
     async fn exchange(
         &self,
         request: &Request,
-        authorization: reqwest::header::HeaderMap,
+        authorization: HeaderMap,
     ) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let path: Vec<_> = request.path.iter().map(String::as_str).collect();
         let url = self.endpoint(request.service).url(&path);
@@ -172,13 +170,10 @@ impl Access {
         let mut body = Zeroizing::new(Vec::with_capacity(capacity));
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > max_bytes {
-                return Err(Failure::refused(
-                    format!(
-                        "the answer of {} is larger than the {max_bytes} bytes allowed for it",
-                        self.endpoint(request.service)
-                    ),
-                    NOT_GOOGLE,
-                ));
+                return Err(Failure::Unreadable(format!(
+                    "the answer of {} is larger than the {max_bytes} bytes allowed for it",
+                    self.endpoint(request.service)
+                )));
             }
             body.extend_from_slice(&chunk);
         }
@@ -188,7 +183,7 @@ impl Access {
         Ok(body)
     }
 
-    fn silence(&self, service: Service, waited: Duration) -> crate::error::BoxError {
+    fn silence(&self, service: Service, waited: Duration) -> BoxError {
         format!(
             "no answer from {} within {} s: check the network",
             self.endpoint(service),

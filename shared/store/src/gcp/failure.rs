@@ -30,6 +30,8 @@ pub(super) enum Failure {
     NotSent(BoxError),
     /// The request may have been carried out: its answer did not come.
     Lost(BoxError),
+    /// It was answered with success, but the answer cannot be used.
+    Unreadable(String),
     /// A person must act before any request can be sent, or could be answered.
     Refused {
         /// Why.
@@ -123,7 +125,7 @@ impl Failure {
                 matches!(answer.status, 408 | 429 | 500..) || answer.is_rate_limit()
             }
             Self::NotSent(_) | Self::Lost(_) => true,
-            Self::Refused { .. } => false,
+            Self::Unreadable(_) | Self::Refused { .. } => false,
         }
     }
 
@@ -135,6 +137,8 @@ impl Failure {
             Self::NotSent(cause) => Class::Transient(cause),
             Self::Lost(cause) if read => Class::Transient(cause),
             Self::Lost(cause) => Class::Unknown(cause),
+            Self::Unreadable(reason) if read => refusal(reason, NOT_GOOGLE.to_owned()),
+            Self::Unreadable(reason) => Class::Unknown(reason.into()),
             Self::Answer(answer) => answer.class(read, permission),
         }
     }
@@ -226,7 +230,7 @@ impl Failure {
         }
     }
 
-    /// Of a secret or a key. What the request names is missing as `missing` says.
+    /// Of a secret or a key; `read` and `permission` as in [`class`](Self::class).
     pub(super) fn into_secret(self, secret: String, read: bool, permission: &str) -> SecretError {
         match self.class(read, permission) {
             Class::Missing => SecretError::NotFound { secret },
@@ -374,7 +378,7 @@ impl Answer {
             }
             401 => refusal(
                 format!("the credentials were not accepted ({text})"),
-                format!("check that this machine's clock is right, since tokens are refused when it is off by minutes; then {SIGN_IN}"),
+                format!("{SIGN_IN}; a token is refused when the clock is off by minutes"),
             ),
             403 if self.is_about_billing() => refusal(
                 text,
@@ -422,7 +426,7 @@ impl Answer {
     }
 }
 
-const SIGN_IN: &str = "check the sign-in: on a person's machine gcloud auth application-default login, in Google Cloud the service account of the function or machine";
+const SIGN_IN: &str = "check the sign-in and this machine's clock: on a person's machine gcloud auth application-default login, in Google Cloud the service account of the function or machine";
 
 fn refusal(reason: String, next: String) -> Class {
     Class::Refused { reason, next }

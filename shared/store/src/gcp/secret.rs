@@ -138,7 +138,7 @@ impl SecretManagerSecret {
         let request = Request::post(Service::SecretManager, &path, body);
         let answer = self.access.write(&request).await?;
         let Named { name } = serde_json::from_slice(&answer)
-            .map_err(|error| Failure::Lost(format!("the answer cannot be read: {error}").into()))?;
+            .map_err(|error| Failure::Unreadable(format!("the answer cannot be read: {error}")))?;
         Ok(name.ends_with("/versions/1"))
     }
 

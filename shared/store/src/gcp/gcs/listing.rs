@@ -4,7 +4,7 @@ use google_cloud_wkt::Timestamp;
 use serde::Deserialize;
 
 use super::objects::Objects;
-use super::posture::Policy;
+use super::settings::Policy;
 use crate::gcp::access::Service;
 use crate::gcp::call::Request;
 use crate::gcp::failure::{Failure, NOT_GOOGLE};

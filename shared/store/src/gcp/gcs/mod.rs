@@ -4,6 +4,7 @@ mod listing;
 mod objects;
 mod posture;
 mod sealed;
+mod settings;
 mod upload;
 
 pub(super) use objects::{Objects, READ_PERMISSION, ReadFailure};

@@ -145,8 +145,8 @@ impl Objects {
             Some(Ok(object)) if object.generation > 0 && object.size == size => {
                 Ok(object.generation)
             }
-            Some(Ok(_)) => Err(Failure::Lost(
-                "the answer does not tell of the object that was sent".into(),
+            Some(Ok(_)) => Err(Failure::Unreadable(
+                "the answer does not tell of the object that was sent".to_owned(),
             )),
             Some(Err(error)) => Err(Failure::of_sdk(&error, progress.is_whole())),
             None => {

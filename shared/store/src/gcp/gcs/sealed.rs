@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 
 use super::listing;
 use super::objects::{LIST_PERMISSION, Objects, READ_PERMISSION, ReadFailure};
-use super::posture::{self, Policy, Settings};
+use super::posture;
+use super::settings::{Policy, Settings};
 use crate::address::Bucket;
 use crate::error::{GetError, ListError, PutError};
 use crate::gcp::access::Access;

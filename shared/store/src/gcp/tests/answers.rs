@@ -1,12 +1,16 @@
 //! What is made of answers that only the real service gives.
 
 use bytes::Bytes;
+use google_cloud_auth::credentials::testing::error_credentials;
+use google_cloud_auth::credentials::{CacheableResource, Credentials, CredentialsProvider};
+use google_cloud_auth::errors::CredentialsError;
+use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 use super::scripted::{Reply, Server};
-use super::{TOLD_WITHIN, bucket, signed};
+use super::{TOLD_WITHIN, bucket, endpoints, signed};
 use crate::error::{GetError, HeadError, ListError, PutError, SwapError};
-use crate::gcp::{GcsHeadStore, GcsSealedStore};
+use crate::gcp::{Access, GcsHeadStore, GcsSealedStore};
 use crate::head::{HeadStore, Version};
 use crate::listing::VersionPages;
 use crate::posture::{Aspect, Expected, Lock, Setting, SettingState};
@@ -293,6 +297,53 @@ async fn a_missing_object_is_told_from_a_missing_bucket_in_googles_words() {
         matches!(loaded, Err(HeadError::NoStore { .. })),
         "{loaded:?}"
     );
+}
+
+#[tokio::test]
+async fn without_a_token_nothing_is_sent_and_it_is_told_what_to_check() {
+    let server = Server::new(|_| panic!("nothing is to be sent")).await;
+    let bucket = bucket("bkt", "");
+    for (credentials, passing) in [
+        (error_credentials(true), true),
+        (error_credentials(false), false),
+        (Credentials::from(NeverSigned), true),
+    ] {
+        let access = Access::new(credentials, endpoints(server.url()));
+        let access = access.expect("an HTTP client");
+        let store = GcsSealedStore::open(&access, &bucket, Lock::Off);
+        let began = Instant::now();
+        let put = store.put_new("a", Bytes::new(), Retention::None).await;
+        let put = put.expect_err("there is no token");
+        assert!(began.elapsed() < TOLD_WITHIN);
+        assert_eq!(
+            matches!(put, PutError::Transient { .. }),
+            passing,
+            "{put:?}"
+        );
+        assert_eq!(matches!(put, PutError::Refused { .. }), !passing, "{put:?}");
+        assert!(put.to_string().contains("gcloud auth"), "{put}");
+        let listed = store.list("", None).await.expect_err("there is no token");
+        assert!(began.elapsed() < 2 * TOLD_WITHIN);
+        assert_eq!(matches!(listed, ListError::Transient { .. }), passing);
+    }
+    assert!(server.asked().is_empty());
+}
+
+/// Credentials that wait for ever.
+#[derive(Debug)]
+struct NeverSigned;
+
+impl CredentialsProvider for NeverSigned {
+    async fn headers(
+        &self,
+        _: http::Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        std::future::pending().await
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
 }
 
 /// An answer to a read of `hello`, whose CRC32C is `mnG7TA==`.

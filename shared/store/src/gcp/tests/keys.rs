@@ -214,6 +214,22 @@ async fn a_denied_secret_names_the_permission_and_a_lost_one_is_unknown() {
 }
 
 #[tokio::test]
+async fn a_secret_made_with_an_answer_that_cannot_be_read_is_unknown() {
+    for answer in ["{".to_owned(), "[]".to_owned(), " ".repeat(300 * 1024)] {
+        let server = Server::new(move |asked| {
+            if asked.line.ends_with(":addVersion") {
+                Reply::json(answer.clone())
+            } else {
+                Reply::json("{}")
+            }
+        })
+        .await;
+        let made = open(&server, "seed").create(SECRET).await;
+        assert!(matches!(made, Err(SecretError::Unknown { .. })), "{made:?}");
+    }
+}
+
+#[tokio::test]
 async fn without_credentials_no_secret_is_asked_of_google() {
     let access = Access::anonymous(Endpoints::google()).expect("an HTTP client");
     let read = SecretManagerSecret::open(&access, "p", "seed")
