@@ -3,7 +3,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use countersign_service::clock::SetClock;
 use countersign_tests::stand_in;
-use countersign_tests::stand_ins::{Local, arm, azurite, blob};
+use countersign_tests::stand_ins::{Local, accounts, arm, azurite, blob};
 use serde_json::{Value, json};
 
 use super::{Answer, call, clock, unique};
@@ -24,7 +24,7 @@ impl Container {
     async fn new() -> Option<Self> {
         let azurite = stand_in("STANDIN_BLOB_DIRECT")?;
         let clock = clock();
-        let accounts = arm::Accounts::new(&azurite, Arc::clone(&clock) as _);
+        let accounts = accounts::Accounts::new(&azurite, Arc::clone(&clock) as _);
         let container = Self {
             front: Local::serve(|_| blob::router(accounts.clone())).await,
             arm: Local::serve(|_| arm::router(accounts.clone())).await,
@@ -120,6 +120,12 @@ async fn a_blob_under_a_policy_is_neither_changed_nor_deleted_before_its_period_
         return;
     };
     container.put("/a", "before").await.is(201);
+    let own = [(
+        "x-ms-immutability-policy-until-date",
+        "Mon, 01 Jan 2080 00:00:00 GMT",
+    )];
+    let refused = container.call("PUT", "/own", &own, "x").await;
+    refused.xml_error(409, "ImmutableStorageWithVersioningNotEnabled");
     container.protect(2).await;
     container.put("/b", "after").await.is(201);
     for blob in ["/a", "/b"] {

@@ -115,6 +115,24 @@ impl Bucket {
         put.header("x-amz-version-id").to_owned()
     }
 
+    /// Sends the head of a create-only put that waits to be told to send its body.
+    async fn begin_to_create(&self, key: &str, body_bytes: usize) -> TcpStream {
+        let path = format!("/{}/{key}", self.name);
+        let create_only = ("if-none-match", "*");
+        let mut head = format!("PUT {path} HTTP/1.1\r\nContent-Length: {body_bytes}\r\n");
+        head.push_str("Expect: 100-continue\r\nIf-None-Match: *\r\n");
+        for (name, value) in self.sign(ROOT, "PUT", &path, &[create_only]) {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let address = self.front.url.replace("http://", "");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(format!("{head}\r\n").as_bytes())
+            .await
+            .unwrap();
+        stream
+    }
+
     async fn retain(&self, key: &str, mode: &str, days: u64) -> Answer {
         let until = from_unix_seconds(SystemClock.unix_seconds() + days * 86_400);
         let body = format!(
@@ -226,20 +244,7 @@ async fn of_two_creators_at_the_same_moment_the_second_conflicts_and_may_come_ag
     let Some(bucket) = Bucket::new().await else {
         return;
     };
-    let path = format!("/{}/a", bucket.name);
-    let mut request = format!(
-        "PUT {path} HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\nIf-None-Match: *\r\n"
-    );
-    for (name, value) in bucket.sign(ROOT, "PUT", &path, &[("if-none-match", "*")]) {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    let mut first = TcpStream::connect(bucket.front.url.replace("http://", ""))
-        .await
-        .unwrap();
-    first
-        .write_all(format!("{request}\r\n").as_bytes())
-        .await
-        .unwrap();
+    let mut first = bucket.begin_to_create("a", 5).await;
     let mut answer = vec![0; 4096];
     let read = first.read(&mut answer).await.unwrap();
     assert!(
@@ -272,20 +277,7 @@ async fn a_creator_that_goes_away_leaves_the_key_to_others() {
     let Some(bucket) = Bucket::new().await else {
         return;
     };
-    let path = format!("/{}/a", bucket.name);
-    let mut request = format!(
-        "PUT {path} HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\nIf-None-Match: *\r\n"
-    );
-    for (name, value) in bucket.sign(ROOT, "PUT", &path, &[("if-none-match", "*")]) {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    let mut first = TcpStream::connect(bucket.front.url.replace("http://", ""))
-        .await
-        .unwrap();
-    first
-        .write_all(format!("{request}\r\n").as_bytes())
-        .await
-        .unwrap();
+    let mut first = bucket.begin_to_create("a", 5).await;
     first.read_u8().await.unwrap();
     drop(first);
     for _ in 0..100 {

@@ -27,6 +27,7 @@ use countersign_service::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+pub mod accounts;
 mod answer;
 pub mod arm;
 pub mod aws_kms;
@@ -48,7 +49,7 @@ pub async fn serve(addresses: &BTreeMap<String, String>, clock: Arc<dyn Clock>) 
         let found = addresses.get(name);
         found.ok_or_else(|| io::Error::other(format!("{name} is not set: use scripts/services")))
     };
-    let accounts = arm::Accounts::new(address("STANDIN_BLOB_DIRECT")?, Arc::clone(&clock));
+    let accounts = accounts::Accounts::new(address("STANDIN_BLOB_DIRECT")?, Arc::clone(&clock));
     let routers = [
         ("STANDIN_S3", s3::router(address("STANDIN_S3_DIRECT")?)),
         ("STANDIN_AWS_KMS", aws_kms::router(Arc::clone(&clock))),
