@@ -132,6 +132,11 @@ impl MemorySealedStore {
             }
         }
     }
+
+    /// Takes away the permission to read how long versions are retained.
+    pub fn tamper_hide_retention(&self, reason: impl Into<String>) {
+        self.objects().retention_unknown = Some(reason.into());
+    }
 }
 
 #[async_trait]
@@ -199,7 +204,11 @@ impl SealedStore for MemorySealedStore {
     ) -> Result<Knowledge<VersionPage>, ListError> {
         let objects = self.objects();
         let mut found = objects.under(prefix, after);
-        let mut page = VersionPage::default();
+        let mut page = VersionPage {
+            retention_unknown: objects.retention_unknown.clone(),
+            ..VersionPage::default()
+        };
+        let is_shown = page.retention_unknown.is_none();
         for (key, versions) in found.by_ref().take(PAGE_OBJECTS) {
             let newest_first = versions.iter().rev().enumerate();
             page.versions.extend(newest_first.map(|(age, version)| {
@@ -212,8 +221,10 @@ impl SealedStore for MemorySealedStore {
                         .content
                         .as_ref()
                         .map_or(0, |content| content.len() as u64),
-                    retain_until: version.retain_until,
-                    mode: self.mode.filter(|_| version.retain_until.is_some()),
+                    retain_until: version.retain_until.filter(|_| is_shown),
+                    mode: self
+                        .mode
+                        .filter(|_| is_shown && version.retain_until.is_some()),
                 }
             }));
         }
@@ -316,6 +327,7 @@ struct Objects {
     /// The versions of a key, newest last, never none.
     by_key: BTreeMap<String, Vec<Written>>,
     versions: u64,
+    retention_unknown: Option<String>,
 }
 
 #[derive(Debug)]
