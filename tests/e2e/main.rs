@@ -1,8 +1,9 @@
-//! End-to-end tests over local folders.
+//! End-to-end tests over local folders, and tests of the stand-ins for the clouds.
 
 #![allow(clippy::unwrap_used)] // a test may
 
 mod corpus;
 mod proofs;
 mod real;
+mod stand_ins;
 mod tamper;

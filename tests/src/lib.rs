@@ -43,6 +43,22 @@ pub fn data(path: &str) -> Option<PathBuf> {
     None
 }
 
+/// The address of a server that `scripts/services up` started, by the name of
+/// its variable: `STANDIN_S3_DIRECT`. None, said on stderr, where there is none.
+///
+/// # Panics
+///
+/// Where there is none though `STANDINS=required` is set, as `scripts/test` does.
+pub fn stand_in(variable: &str) -> Option<String> {
+    let found = std::env::var(variable).ok().filter(|url| !url.is_empty());
+    if found.is_none() {
+        let required = std::env::var_os("STANDINS").is_some_and(|value| value == "required");
+        assert!(!required, "{variable} is not set: run scripts/services up");
+        eprintln!("skipped: {variable} is not set (scripts/services up starts what it names)");
+    }
+    found
+}
+
 /// Three clouds in a folder that goes with them.
 pub struct Clouds {
     folder: tempfile::TempDir,

@@ -8,128 +8,21 @@
 //! 409 `ContainerImmutabilityPolicyFailure`, the code of the documented 412 for
 //! a wrong ETag.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::MutexGuard;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::ETAG;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use countersign_service::clock::Clock;
 use serde_json::{Map, Value, json};
 
+use super::accounts::{Accounts, Container, Policy, Settings};
 use super::answer::{header, json as answer, lock, parameter, read_request, with_header};
-use super::azurite::{ACCOUNT, Azurite};
+use super::azurite::ACCOUNT;
 
 const MAX_DAYS: u64 = 146_000;
 const MAX_EXTENSIONS: u32 = 5;
-const DAY_MILLIS: u64 = 86_400_000;
-
-/// What Resource Manager sets and the front of the blobs enforces.
-#[derive(Debug, Clone)]
-pub struct Accounts {
-    pub(super) azurite: Azurite,
-    pub(super) clock: Arc<dyn Clock>,
-    state: Arc<Mutex<Settings>>,
-}
-
-#[derive(Debug)]
-struct Settings {
-    containers: BTreeMap<String, Container>,
-    account: Value,
-    blob_service: Value,
-    /// By the path of what they are for, then by name.
-    diagnostics: BTreeMap<String, BTreeMap<String, Value>>,
-    changes: u64,
-}
-
-#[derive(Debug, Default, Clone)]
-pub(super) struct Container {
-    pub policy: Option<Policy>,
-    pub hold_tags: Vec<String>,
-    /// Whether each version has a policy of its own.
-    pub version_level: bool,
-    /// By the blob's name, in a container of the version level.
-    pub blobs: BTreeMap<String, BlobLock>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Policy {
-    pub days: u64,
-    pub locked: bool,
-    append_writes: bool,
-    extensions: u32,
-    etag: String,
-}
-
-impl Policy {
-    pub fn period_millis(&self) -> u64 {
-        self.days * DAY_MILLIS
-    }
-}
-
-/// What a blob of the version level carries.
-#[derive(Debug, Default, Clone)]
-pub(super) struct BlobLock {
-    /// Milliseconds since 1970, and whether it is locked.
-    pub until: Option<(u64, bool)>,
-    pub legal_hold: bool,
-}
-
-impl Accounts {
-    /// One account with the settings of a new one, its blobs in `azurite`.
-    pub fn new(azurite_url: &str, clock: Arc<dyn Clock>) -> Self {
-        let settings = Settings {
-            containers: BTreeMap::new(),
-            account: json!({
-                "allowBlobPublicAccess": false,
-                "allowSharedKeyAccess": true,
-                "minimumTlsVersion": "TLS1_2",
-                "publicNetworkAccess": "Enabled",
-                "supportsHttpsTrafficOnly": true,
-                "provisioningState": "Succeeded",
-            }),
-            blob_service: json!({
-                "isVersioningEnabled": false,
-                "changeFeed": {"enabled": false},
-                "deleteRetentionPolicy": {"enabled": false},
-                "containerDeleteRetentionPolicy": {"enabled": false},
-            }),
-            diagnostics: BTreeMap::new(),
-            changes: 0,
-        };
-        Self {
-            azurite: Azurite::new(azurite_url),
-            clock,
-            state: Arc::new(Mutex::new(settings)),
-        }
-    }
-
-    /// What holds for the container.
-    pub(super) fn container(&self, name: &str) -> Container {
-        lock(&self.state)
-            .containers
-            .get(name)
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    /// Changes what holds for the container.
-    pub(super) fn change<T>(&self, name: &str, change: impl FnOnce(&mut Container) -> T) -> T {
-        change(
-            lock(&self.state)
-                .containers
-                .entry(name.to_owned())
-                .or_default(),
-        )
-    }
-
-    /// Forgets a container that is no more.
-    pub(super) fn forget(&self, name: &str) {
-        lock(&self.state).containers.remove(name);
-    }
-}
 
 /// Resource Manager for these accounts.
 pub fn router(accounts: Accounts) -> Router {
@@ -285,7 +178,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn state(&self) -> std::sync::MutexGuard<'_, Settings> {
+    fn state(&self) -> MutexGuard<'_, Settings> {
         lock(&self.accounts.state)
     }
 

@@ -342,7 +342,12 @@ impl Resources {
             "destroy" => "DESTROYED",
             _ => found.state,
         };
-        if found.state == "DESTROYED" && verb != "" || verb == "access" && state != "ENABLED" {
+        let is_refused = match verb {
+            "" => false,
+            "access" => state != "ENABLED",
+            _ => found.state == "DESTROYED",
+        };
+        if is_refused {
             return not_in_state(&format!("Secret Version [{name}]"), found.state);
         }
         found.state = state;

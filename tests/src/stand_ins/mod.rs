@@ -27,6 +27,7 @@ use countersign_service::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+pub mod accounts;
 mod answer;
 pub mod arm;
 pub mod aws_kms;
@@ -38,7 +39,7 @@ pub mod gcp;
 pub mod gcs;
 pub mod key_vault;
 pub mod s3;
-mod upstream;
+pub mod upstream;
 
 /// Serves every stand-in at its address until one of them fails, which it then
 /// tells. `addresses` holds `http://host:port` by the names that
@@ -48,7 +49,7 @@ pub async fn serve(addresses: &BTreeMap<String, String>, clock: Arc<dyn Clock>) 
         let found = addresses.get(name);
         found.ok_or_else(|| io::Error::other(format!("{name} is not set: use scripts/services")))
     };
-    let accounts = arm::Accounts::new(address("STANDIN_BLOB_DIRECT")?, Arc::clone(&clock));
+    let accounts = accounts::Accounts::new(address("STANDIN_BLOB_DIRECT")?, Arc::clone(&clock));
     let routers = [
         ("STANDIN_S3", s3::router(address("STANDIN_S3_DIRECT")?)),
         ("STANDIN_AWS_KMS", aws_kms::router(Arc::clone(&clock))),

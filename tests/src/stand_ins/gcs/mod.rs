@@ -23,23 +23,25 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use countersign_core::time;
 use countersign_service::clock::Clock;
 use serde_json::{Value, json};
 
 use super::answer::{
-    decode, drain, encode, header, is_denied, json as answer, lock, parameter, read_request,
-    read_response, with_body, with_parameter,
+    drain, encode, header, is_denied, json as answer, lock, parameter, read_request, read_response,
+    with_body, with_parameter,
 };
 use super::upstream::Upstream;
+use bucket::Bucket;
+use target::Target;
 
-const MAX_RETENTION_SECONDS: u64 = 3_155_760_000;
+mod bucket;
+mod target;
+
+/// No page holds more.
 const PAGE_OBJECTS: u64 = 1000;
-const SOFT_DELETE_SECONDS: u64 = 604_800;
-/// What a bucket keeps as it was given.
-const KEPT: [&str; 3] = ["lifecycle", "encryption", "logging"];
 
 /// The front, which clients reach at `url`, before the fake-gcs-server at `upstream`.
 pub fn router(url: &str, upstream: &str, clock: Arc<dyn Clock>) -> Router {
@@ -57,105 +59,6 @@ struct Front {
     upstream: Upstream,
     clock: Arc<dyn Clock>,
     buckets: Mutex<BTreeMap<String, Bucket>>,
-}
-
-#[derive(Debug, Clone)]
-struct Bucket {
-    retention: Option<Retention>,
-    soft_delete_seconds: u64,
-    soft_delete_since_millis: u64,
-    versioning: bool,
-    access: Value,
-    kept: BTreeMap<&'static str, Value>,
-    metageneration: u64,
-    holds: BTreeMap<String, Holds>,
-}
-
-#[derive(Debug, Clone)]
-struct Retention {
-    seconds: u64,
-    effective_millis: u64,
-    locked: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Holds {
-    temporary: bool,
-    event_based: bool,
-}
-
-/// What a path of the JSON API names.
-#[derive(Debug)]
-enum Target {
-    Buckets,
-    Bucket(String),
-    LockPolicy(String),
-    Objects(String),
-    Object(String, String),
-    /// The object that a copy, a rewrite or a composition makes.
-    Made(String, String),
-    Upload(String),
-    Other,
-}
-
-impl Target {
-    fn of(path: &str) -> Self {
-        let parts: Vec<String> = path
-            .trim_start_matches('/')
-            .split('/')
-            .map(decode)
-            .collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let owned = |text: &&str| (*text).to_owned();
-        match &parts[..] {
-            ["storage", "v1", "b"] => Self::Buckets,
-            ["storage", "v1", "b", bucket] => Self::Bucket(owned(bucket)),
-            ["storage", "v1", "b", bucket, "lockRetentionPolicy"] => {
-                Self::LockPolicy(owned(bucket))
-            }
-            ["storage", "v1", "b", bucket, "o"] => Self::Objects(owned(bucket)),
-            ["storage", "v1", "b", bucket, "o", object] => {
-                Self::Object(owned(bucket), owned(object))
-            }
-            ["storage", "v1", "b", bucket, "o", object, "compose"]
-            | [
-                "storage",
-                "v1",
-                "b",
-                _,
-                "o",
-                _,
-                "copyTo" | "rewriteTo",
-                "b",
-                bucket,
-                "o",
-                object,
-            ] => Self::Made(owned(bucket), owned(object)),
-            ["upload" | "resumable", "storage" | "upload", rest @ ..] => match rest {
-                ["v1", "b", bucket, "o"] | ["storage", "v1", "b", bucket, "o"] => {
-                    Self::Upload(owned(bucket))
-                }
-                _ => Self::Other,
-            },
-            _ => Self::Other,
-        }
-    }
-
-    /// The permission that the call needs.
-    fn permission(&self, method: &Method) -> &'static str {
-        match (self, method.as_str()) {
-            (Self::Buckets, "GET") => "storage.buckets.list",
-            (Self::Buckets, _) => "storage.buckets.create",
-            (Self::Bucket(_), "GET") => "storage.buckets.get",
-            (Self::Bucket(_), "DELETE") => "storage.buckets.delete",
-            (Self::Bucket(_) | Self::LockPolicy(_), _) => "storage.buckets.update",
-            (Self::Objects(_), _) => "storage.objects.list",
-            (Self::Object(..), "DELETE") => "storage.objects.delete",
-            (Self::Object(..), "PATCH" | "PUT") => "storage.objects.update",
-            (Self::Made(..) | Self::Upload(_), _) => "storage.objects.create",
-            (Self::Object(..) | Self::Other, _) => "storage.objects.get",
-        }
-    }
 }
 
 async fn handle(State(front): State<Arc<Front>>, mut request: Request) -> Response {
@@ -207,20 +110,7 @@ impl Front {
             return error(StatusCode::BAD_REQUEST, "invalid", message);
         }
         let now_millis = self.clock.unix_millis();
-        let mut bucket = Bucket {
-            retention: None,
-            soft_delete_seconds: SOFT_DELETE_SECONDS,
-            soft_delete_since_millis: now_millis,
-            versioning: false,
-            access: json!({
-                "bucketPolicyOnly": {"enabled": false},
-                "uniformBucketLevelAccess": {"enabled": false},
-                "publicAccessPrevention": "inherited",
-            }),
-            kept: BTreeMap::new(),
-            metageneration: 1,
-            holds: BTreeMap::new(),
-        };
+        let mut bucket = Bucket::new(now_millis);
         if let Err(refusal) = bucket.set(&settings, now_millis) {
             return refusal;
         }
@@ -341,91 +231,9 @@ impl Front {
     /// Adds what the front keeps to the server's description of a bucket.
     fn add_bucket(&self, body: &mut Value) {
         let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
-        let Some(bucket) = self.bucket(name) else {
-            return;
-        };
-        body["metageneration"] = json!(bucket.metageneration.to_string());
-        body["iamConfiguration"] = bucket.access;
-        body["versioning"] = json!({"enabled": bucket.versioning});
-        body["softDeletePolicy"] = json!({
-            "retentionDurationSeconds": bucket.soft_delete_seconds.to_string(),
-            "effectiveTime": time::from_unix_millis(bucket.soft_delete_since_millis),
-        });
-        if let Some(retention) = bucket.retention {
-            body["retentionPolicy"] = json!({
-                "retentionPeriod": retention.seconds.to_string(),
-                "effectiveTime": time::from_unix_millis(retention.effective_millis),
-                "isLocked": retention.locked,
-            });
+        if let Some(bucket) = self.bucket(name) {
+            bucket.add_to(body);
         }
-        for (field, value) in bucket.kept {
-            body[field] = value;
-        }
-    }
-}
-
-impl Bucket {
-    /// Sets what `settings` names; null removes.
-    fn set(&mut self, settings: &Value, now_millis: u64) -> Result<(), Response> {
-        if let Some(policy) = settings.get("retentionPolicy") {
-            self.set_retention(policy, now_millis)?;
-        }
-        if let Some(policy) = settings.get("softDeletePolicy") {
-            let seconds = seconds_in(policy.get("retentionDurationSeconds")).unwrap_or(0);
-            if seconds != 0 && !(SOFT_DELETE_SECONDS..=7_776_000).contains(&seconds) {
-                let message = "Soft delete policies must have a retention duration of 0 or from 7 to 90 days.";
-                return Err(error(StatusCode::BAD_REQUEST, "invalid", message));
-            }
-            self.soft_delete_seconds = seconds;
-            self.soft_delete_since_millis = now_millis;
-        }
-        if let Some(versioning) = settings.get("versioning") {
-            self.versioning = versioning.get("enabled") == Some(&Value::Bool(true));
-        }
-        let access = settings.get("iamConfiguration").and_then(Value::as_object);
-        for (name, value) in access.into_iter().flatten() {
-            self.access[name] = value.clone();
-        }
-        for field in KEPT {
-            match settings.get(field) {
-                Some(Value::Null) => drop(self.kept.remove(field)),
-                Some(value) => drop(self.kept.insert(field, value.clone())),
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn set_retention(&mut self, policy: &Value, now_millis: u64) -> Result<(), Response> {
-        let seconds = seconds_in(policy.get("retentionPeriod"));
-        let is_locked = self
-            .retention
-            .as_ref()
-            .is_some_and(|retention| retention.locked);
-        let refuse = |what: &str| {
-            let message = format!("Cannot {what} a locked Retention Policy.");
-            Err(error(StatusCode::FORBIDDEN, "forbidden", &message))
-        };
-        match (seconds, &mut self.retention) {
-            (None | Some(0), _) if is_locked => return refuse("remove"),
-            (None | Some(0), retention) => *retention = None,
-            (Some(seconds), Some(retention)) if retention.locked && seconds < retention.seconds => {
-                return refuse("reduce retention duration of");
-            }
-            (Some(seconds), _) if seconds > MAX_RETENTION_SECONDS => {
-                let message = "The retention period must be less than 100 years.";
-                return Err(error(StatusCode::BAD_REQUEST, "invalid", message));
-            }
-            (Some(seconds), Some(retention)) => retention.seconds = seconds,
-            (Some(seconds), retention) => {
-                *retention = Some(Retention {
-                    seconds,
-                    effective_millis: now_millis,
-                    locked: false,
-                });
-            }
-        }
-        Ok(())
     }
 }
 
@@ -602,41 +410,6 @@ impl Front {
             _ => response,
         }
     }
-}
-
-impl Bucket {
-    /// Whether anything in the bucket can be protected.
-    fn protects(&self) -> bool {
-        let held = |holds: &Holds| holds.temporary || holds.event_based;
-        self.retention.is_some() || self.holds.values().any(held)
-    }
-
-    fn retained_until(&self, object: &Value) -> Option<u64> {
-        let seconds = self.retention.as_ref()?.seconds;
-        let created = time::parse(object.get("timeCreated")?.as_str()?)?.unix_millis();
-        Some(u64::try_from(created).ok()?.saturating_add(seconds * 1000))
-    }
-
-    fn add_object(&self, object: &mut Value) {
-        if let Some(until_millis) = self.retained_until(object) {
-            object["retentionExpirationTime"] = json!(time::from_unix_millis(until_millis));
-        }
-        let name = object
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let Some(holds) = self.holds.get(name).copied() else {
-            return;
-        };
-        object["temporaryHold"] = json!(holds.temporary);
-        object["eventBasedHold"] = json!(holds.event_based);
-    }
-}
-
-/// A count of seconds, which the API writes as text and reads as either.
-fn seconds_in(value: Option<&Value>) -> Option<u64> {
-    let value = value?;
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 /// The name in the metadata of an upload: the body itself, or its first part.
