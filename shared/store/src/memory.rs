@@ -133,6 +133,11 @@ impl MemorySealedStore {
             }
         }
     }
+
+    /// Takes away the permission to read how long versions are retained.
+    pub fn tamper_hide_retention(&self, reason: impl Into<String>) {
+        self.objects().retention_unknown = Some(reason.into());
+    }
 }
 
 #[async_trait]
@@ -213,8 +218,11 @@ impl SealedStore for MemorySealedStore {
                         .content
                         .as_ref()
                         .map_or(0, |content| content.len() as u64),
-                    lock: match (version.retain_until, self.mode) {
-                        (Some(millis), Some(mode)) => VersionLock::Until { millis, mode },
+                    lock: match (&objects.retention_unknown, version.retain_until, self.mode) {
+                        (Some(reason), ..) => VersionLock::Unknown {
+                            reason: reason.clone(),
+                        },
+                        (None, Some(millis), Some(mode)) => VersionLock::Until { millis, mode },
                         _ => VersionLock::None,
                     },
                 }
@@ -319,6 +327,7 @@ struct Objects {
     /// The versions of a key, newest last, never none.
     by_key: BTreeMap<String, Vec<Written>>,
     versions: u64,
+    retention_unknown: Option<String>,
 }
 
 #[derive(Debug)]

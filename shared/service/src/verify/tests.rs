@@ -506,6 +506,29 @@ async fn planted_and_missing_objects_are_found() {
 }
 
 #[tokio::test]
+async fn retention_that_may_not_be_read_is_unknown_and_not_none() {
+    let world = world(1).await;
+    let store = world.store("azure");
+    store.tamper_hide_retention("the permission x/read is missing");
+    let report = world.verified(&Options::default()).await;
+    assert_eq!(
+        with(&report, Status::Unknown),
+        ["azure retention-locks"],
+        "{}",
+        report.to_text(false)
+    );
+    assert_eq!(report.result, Verdict::Incomplete);
+    assert!(report.to_text(false).contains("x/read is missing"));
+    // The versions themselves are still looked at.
+    store.tamper_delete_marker("genesis.json");
+    let report = world.verified(&Options::default()).await;
+    assert!(
+        codes(&report, "azure", Check::ObjectVersions).contains(&"CS-1404"),
+        "{report:?}"
+    );
+}
+
+#[tokio::test]
 async fn without_anchors_an_old_chain_fails() {
     let world = World::new(&CLOUDS).await;
     for cloud in CLOUDS {

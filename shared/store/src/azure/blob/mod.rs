@@ -1,5 +1,6 @@
 //! Blobs of one container.
 
+mod judge;
 mod listing;
 mod posture;
 mod sealed;
