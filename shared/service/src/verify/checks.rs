@@ -1,6 +1,7 @@
 //! The checks of a chain while they run: counts, findings, and what could not be
 //! read.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -97,6 +98,7 @@ pub(super) struct Detail {
     object: Option<String>,
     expected: Option<String>,
     found: Option<String>,
+    next: Option<String>,
 }
 
 impl Detail {
@@ -110,6 +112,14 @@ impl Detail {
     pub(super) fn index(self, index: u64) -> Self {
         Self {
             index: Some(index),
+            ..self
+        }
+    }
+
+    /// What to do next, where that is not the same for all findings of a code.
+    pub(super) fn next(self, next: impl Into<String>) -> Self {
+        Self {
+            next: Some(next.into()),
             ..self
         }
     }
@@ -192,7 +202,7 @@ impl Checks {
             object: detail.object,
             expected: detail.expected,
             found: detail.found,
-            next: code.next,
+            next: detail.next.map_or(Cow::Borrowed(code.next), Cow::Owned),
             title: code.title,
             fails,
         });

@@ -161,6 +161,19 @@ codes! {
     RETENTION_SHORT = "CS-1501" RetentionLocks High: "an object is retained for less than it must be", "extend its retention, and check the store's default";
     /// A lock that some may lift.
     LOCK_SOFT = "CS-1502" RetentionLocks Medium informs: "a lock can still be lifted", "use compliance mode, or lock the policy, once the deployment is final";
+    /// A lock that should be firm and is not.
+    LOCK_SOFTER = "CS-1503" RetentionLocks High: "an object's lock can be lifted, though the settings ask for one that cannot", "look who changed the store's lock, and lock the objects again";
+    /// Nothing is locked, as the settings say.
+    LOCK_OFF = "CS-1504" RetentionLocks Medium informs: "the objects are not locked: the settings say `lock_mode = \"off\"`", "set `lock_mode`, once the deployment is more than a trial";
+    /// The store's settings let objects be removed or changed before their time.
+    RETENTION_OPEN = "CS-1505" RetentionLocks High: "a setting of the store lets objects go before their time", "mend the setting";
+    /// A setting of retention that takes a safeguard away.
+    RETENTION_WEAK = "CS-1506" RetentionLocks Low informs: "a setting of the store's retention could be firmer", "mend the setting";
+
+    /// A setting leaves the store open.
+    STORE_OPEN = "CS-1601" StorePosture High: "a setting leaves the store open", "mend the setting";
+    /// A setting takes a safeguard away.
+    STORE_WEAK = "CS-1602" StorePosture Low informs: "a setting of the store could be firmer", "mend the setting";
 
     /// `sealed_at` goes back.
     SEALED_AT_BACK = "CS-1701" TimeOrder Medium: "a segment says it was sealed before the one before it", "check the clocks of the sealers";

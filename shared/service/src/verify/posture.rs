@@ -3,7 +3,10 @@
 use countersign_core::genesis::Genesis;
 use countersign_core::names::Object;
 use countersign_core::time;
-use countersign_store::{Knowledge, ObjectVersion, VersionLock, VersionPages};
+use countersign_store::{
+    Aspect, Expected, Knowledge, Lock, ObjectVersion, Setting, SettingState, VersionLock,
+    VersionPages,
+};
 
 use super::checks::{Check, Checks, Detail};
 use super::codes;
@@ -23,16 +26,21 @@ pub(super) async fn versions(
     });
     let created = genesis.and_then(|genesis| time::parse(&genesis.created_at));
     let created = created.map(|at| at.unix_millis());
+    let mut soft = Soft {
+        lock: chain.settings.lock,
+        count: 0,
+        first: None,
+    };
     let mut pages = VersionPages::new(&*chain.sealed, "");
     loop {
         match pages.next().await {
             Ok(Knowledge::Known(Some(page))) => {
                 for of_key in page.chunk_by(|a, b| a.key == b.key) {
                     one_version(of_key, checks);
-                    retained(of_key, history, created, days, checks);
+                    retained(of_key, history, created, days, &mut soft, checks);
                 }
             }
-            Ok(Knowledge::Known(None)) => return,
+            Ok(Knowledge::Known(None)) => return soft.tell(checks),
             Ok(Knowledge::NotApplicable { reason }) => {
                 checks.skip(Check::RetentionLocks, &reason);
                 return;
@@ -64,6 +72,7 @@ fn retained(
     history: &History,
     created: Option<i64>,
     days: u32,
+    soft: &mut Soft,
     checks: &mut Checks,
 ) {
     let sealed = |size: u64| history.ending_at(size).and_then(|fact| fact.sealed_at);
@@ -94,8 +103,13 @@ fn retained(
     match &version.lock {
         VersionLock::Until { millis, mode } if *millis >= least => {
             if !mode.is_firm() {
-                checks.find(&codes::LOCK_SOFT, detail);
+                soft.count += 1;
+                soft.first.get_or_insert_with(|| version.key.clone());
             }
+        }
+        VersionLock::None if soft.lock == Lock::Off => {
+            soft.count += 1;
+            soft.first.get_or_insert_with(|| version.key.clone());
         }
         VersionLock::Until { millis, .. } => {
             let detail = detail.expected(text(least)).found(text(*millis));
@@ -113,6 +127,80 @@ fn retained(
         VersionLock::None => {
             let detail = detail.expected(text(least)).found("no retention");
             checks.find(&codes::RETENTION_SHORT, detail);
+        }
+    }
+}
+
+/// Objects whose lock some may lift: one cause, however many they are.
+struct Soft {
+    lock: Lock,
+    count: u64,
+    first: Option<String>,
+}
+
+impl Soft {
+    fn tell(self, checks: &mut Checks) {
+        let Some(first) = self.first else { return };
+        let code = match self.lock {
+            Lock::Off => &codes::LOCK_OFF,
+            Lock::Governance => &codes::LOCK_SOFT,
+            Lock::Compliance => &codes::LOCK_SOFTER,
+        };
+        let found = format!("{} such objects", self.count);
+        checks.find_many(code, self.count, Detail::object(first).found(found));
+    }
+}
+
+/// What the store says of its own settings, beside what they should be.
+pub(super) async fn settings(chain: &Chain, days: u32, checks: &mut Checks) {
+    let expected = Expected {
+        retention_days: days,
+        lock: chain.settings.lock,
+    };
+    let settings = match chain.sealed.posture(expected).await {
+        Knowledge::Known(settings) => settings,
+        Knowledge::NotApplicable { reason } => {
+            checks.skip(Check::StorePosture, &reason);
+            return;
+        }
+    };
+    for Setting {
+        name,
+        aspect,
+        state,
+    } in settings
+    {
+        let (check, open_code, weak_code) = match aspect {
+            Aspect::Retention => (
+                Check::RetentionLocks,
+                &codes::RETENTION_OPEN,
+                &codes::RETENTION_WEAK,
+            ),
+            Aspect::Store => (Check::StorePosture, &codes::STORE_OPEN, &codes::STORE_WEAK),
+        };
+        checks.checked(check, 1);
+        match state {
+            SettingState::Holds { .. } => {}
+            SettingState::Weak {
+                open,
+                expected,
+                found,
+                why,
+                mend,
+            } => {
+                let code = if open { open_code } else { weak_code };
+                let detail = Detail::object(name).expected(expected);
+                checks.find(code, detail.found(format!("{found}: {why}")).next(mend));
+            }
+            SettingState::Unknown { reason, permission } => {
+                let missing = permission.map_or_else(String::new, |permission| {
+                    format!("; the permission {permission} is missing")
+                });
+                checks.unknown(
+                    check,
+                    format!("{name} could not be read: {reason}{missing}"),
+                );
+            }
         }
     }
 }

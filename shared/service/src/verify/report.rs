@@ -6,6 +6,7 @@ use countersign_core::merkle::Hash;
 use countersign_core::record::Cloud;
 use countersign_core::segment::body_sha256;
 use serde::Serialize;
+use std::borrow::Cow;
 
 use super::checks::Check;
 use super::series::{Growth, Volume};
@@ -184,7 +185,7 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
     /// What to do next.
-    pub next: &'static str,
+    pub next: Cow<'static, str>,
     /// The code in words.
     #[serde(skip)]
     pub title: &'static str,

@@ -136,10 +136,6 @@ impl<'a> Run<'a> {
     async fn list(&self, subject: &mut Subject<'_>) {
         let checks = &mut subject.checks;
         checks.skip(
-            Check::StorePosture,
-            "no lock, policy, trail or sink settings are read for this kind of store",
-        );
-        checks.skip(
             Check::SourceCompleteness,
             "the sources' own signals (digests, sequence numbers) are not at hand here",
         );
@@ -226,6 +222,7 @@ impl<'a> Run<'a> {
         .await;
         posture::sealed_in_order(&history, checks);
         posture::versions(chain, genesis.as_ref(), &history, checks).await;
+        posture::settings(chain, days, checks).await;
         history.activity.judge(checks);
         subject.read = Some(Body {
             checkpoints,

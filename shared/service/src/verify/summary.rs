@@ -78,9 +78,9 @@ pub(super) fn causes(report: &Report) -> Vec<Cause<'_>> {
         for check in &chain.checks {
             let first = causes.len();
             for finding in &check.findings {
-                let known = causes[first..]
-                    .iter_mut()
-                    .find(|cause| cause.finding.code == finding.code);
+                let known = causes[first..].iter_mut().find(|cause| {
+                    cause.finding.code == finding.code && cause.finding.next == finding.next
+                });
                 match known {
                     Some(cause) => cause.count += 1,
                     None => causes.push(Cause {

@@ -344,7 +344,7 @@ mod tests {
                 object: Some(long.clone()),
                 expected: Some(long.clone()),
                 found: Some("\u{1b}[2J words between".repeat(9)),
-                next: "look",
+                next: "look".into(),
                 title: "something that is told in some words, more than fit on one line of text",
                 fails: true,
             });
