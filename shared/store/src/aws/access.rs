@@ -30,10 +30,11 @@ const READ_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(9);
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A write's one attempt, without what its bytes may take.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The slowest link that is waited for, in bytes per second: 4 Mbit/s.
-const SLOWEST_BYTES_PER_SECOND: u64 = 512 * 1024;
+/// The slowest link that a large object is waited for on, in bytes per second:
+/// 8 Mbit/s.
+const SLOWEST_BYTES_PER_SECOND: u64 = 1 << 20;
 
 /// For how long no byte may move in an upload or a download.
 pub(super) const STALL_GRACE: Duration = Duration::from_secs(9);
@@ -269,9 +270,12 @@ impl Debug for Access {
 
 /// The time-outs of a call that is attempted once and sends `bytes` bytes.
 pub(super) fn write_timeouts(bytes: usize) -> TimeoutConfig {
+    let whole = WRITE_TIMEOUT + transfer_time(bytes as u64);
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .operation_timeout(WRITE_TIMEOUT + transfer_time(bytes as u64))
+        // Said again, or that of reads would be inherited.
+        .operation_attempt_timeout(whole)
+        .operation_timeout(whole)
         .build()
 }
 
@@ -356,9 +360,9 @@ mod tests {
     }
 
     #[test]
-    fn small_objects_fail_within_thirty_seconds() {
+    fn objects_of_ten_megabytes_fail_within_thirty_seconds() {
         let whole = |bytes| WRITE_TIMEOUT + transfer_time(bytes);
-        assert!(whole(5 << 20) <= Duration::from_secs(30));
+        assert!(whole(10 << 20) <= Duration::from_secs(30));
         assert!(READ_TIMEOUT + STALL_GRACE < Duration::from_secs(30));
         assert!(CONNECT_TIMEOUT * READ_ATTEMPTS + Duration::from_secs(6) < READ_TIMEOUT);
     }

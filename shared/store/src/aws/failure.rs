@@ -213,7 +213,8 @@ impl Failure {
         if let Some(answer) = Answer::of(error) {
             return answer.class(asked);
         }
-        let causes = causes(error);
+        // The library's own words, "dispatch failure", say less than the cause.
+        let causes = error.source().map_or_else(|| causes(error), causes);
         if find::<CredentialsError>(error).is_some() {
             return Self::Refused {
                 reason: format!("no usable AWS credentials ({causes})"),

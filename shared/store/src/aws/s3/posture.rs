@@ -11,63 +11,8 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::S3SealedStore;
-use super::policy::{Policy, When};
 use crate::aws::failure::{Answer, Failure};
 use crate::posture::{Aspect, Expected, Lock, Setting, SettingState};
-
-/// Keys of the kinds of objects that a chain has: what is denied on some and
-/// not on others is not denied.
-const SAMPLES: [&str; 4] = [
-    "genesis.json",
-    "segments/00000000000000000000",
-    "checkpoints/1",
-    "anchors/a/1",
-];
-
-/// What a denial in the bucket's policy keeps from happening.
-struct Rule {
-    name: &'static str,
-    /// The actions, and whether each is on objects rather than on the bucket.
-    actions: &'static [(&'static str, bool)],
-    when: When,
-    why: &'static str,
-}
-
-const RULES: [Rule; 5] = [
-    Rule {
-        name: "Bucket policy: deletions",
-        actions: &[("s3:DeleteObject", true), ("s3:DeleteObjectVersion", true)],
-        when: When::Always,
-        why: "whoever may delete can put a delete marker over an object, lock or not: readers no longer find it, and its key can be put again",
-    },
-    Rule {
-        name: "Bucket policy: create-only puts",
-        actions: &[("s3:PutObject", true)],
-        when: When::NotCreateOnly,
-        why: "whoever may put can put a second version over an object: readers get that one",
-    },
-    Rule {
-        name: "Bucket policy: weaker locks",
-        actions: &[
-            ("s3:BypassGovernanceRetention", true),
-            ("s3:PutBucketObjectLockConfiguration", false),
-        ],
-        when: When::Always,
-        why: "whoever may lift a governance lock can delete what it holds, and whoever may change the default retention can shorten that of objects to come",
-    },
-    Rule {
-        name: "Bucket policy: replication into it",
-        actions: &[("s3:ReplicateObject", true), ("s3:ReplicateDelete", true)],
-        when: When::Always,
-        why: "whoever may replicate into the bucket can put versions and delete markers over objects past the other denials",
-    },
-    Rule {
-        name: "Bucket policy: TLS",
-        actions: &[("s3:GetObject", true), ("s3:PutObject", true)],
-        when: When::NotTls,
-        why: "requests without TLS can be read and changed on their way",
-    },
-];
 
 impl S3SealedStore {
     /// Every setting that was looked at, those that could not be read included.
@@ -194,80 +139,6 @@ impl S3SealedStore {
             Err(error) => self.unknown(&error, "s3:GetBucketVersioning"),
         };
         retention("Versioning of the bucket", state)
-    }
-
-    async fn policy(&self) -> Vec<Setting> {
-        let asked = self
-            .client
-            .get_bucket_policy()
-            .bucket(&self.bucket.name)
-            .send()
-            .await;
-        let policy = match asked {
-            Ok(output) => output.policy.as_deref().and_then(Policy::parse),
-            Err(error) if has_code(&error, "NoSuchBucketPolicy") => Some(Policy::default()),
-            Err(error) => {
-                let state = self.unknown(&error, "s3:GetBucketPolicy");
-                return RULES.map(|rule| store(rule.name, state.clone())).into();
-            }
-        };
-        let Some(policy) = policy else {
-            let state = SettingState::Unknown {
-                reason: "the bucket's policy is no policy document".to_owned(),
-                permission: None,
-            };
-            return RULES.map(|rule| store(rule.name, state.clone())).into();
-        };
-        RULES
-            .map(|rule| store(rule.name, self.judge(&policy, &rule)))
-            .into()
-    }
-
-    fn judge(&self, policy: &Policy, rule: &Rule) -> SettingState {
-        let allowed: Vec<_> = rule
-            .actions
-            .iter()
-            .filter(|(action, on_objects)| {
-                let denied = |resource: &str| policy.denies(action, resource, rule.when);
-                if *on_objects {
-                    !SAMPLES
-                        .iter()
-                        .all(|key| denied(&format!("{}/{}", self.bucket.name, self.full(key))))
-                } else {
-                    !denied(&self.bucket.name)
-                }
-            })
-            .map(|(action, _)| *action)
-            .collect();
-        let all: Vec<_> = rule.actions.iter().map(|(action, _)| *action).collect();
-        if allowed.is_empty() {
-            return holds(format!("{} denied to everybody", all.join(" and ")));
-        }
-        let (case, condition) = match rule.when {
-            When::NotCreateOnly => (
-                " without If-None-Match",
-                r#","Condition":{"Null":{"s3:if-none-match":"true"}}"#,
-            ),
-            When::NotTls => (
-                " without TLS",
-                r#","Condition":{"Bool":{"aws:SecureTransport":"false"}}"#,
-            ),
-            When::Always | When::Other => ("", ""),
-        };
-        let bucket = &self.bucket.name;
-        SettingState::Weak {
-            open: false,
-            expected: format!("{}{case} denied to everybody", all.join(" and ")),
-            found: format!(
-                "{}{case} not denied, or with exceptions",
-                allowed.join(" and ")
-            ),
-            why: rule.why.to_owned(),
-            mend: format!(
-                r#"add to the bucket's policy (aws s3api put-bucket-policy): {{"Effect":"Deny","Principal":"*","Action":["{}"],"Resource":["arn:aws:s3:::{bucket}","arn:aws:s3:::{bucket}/*"]{condition}}}"#,
-                all.join(r#"",""#)
-            ),
-        }
     }
 
     async fn public_access(&self) -> Setting {
@@ -507,7 +378,7 @@ impl S3SealedStore {
         store(name, state)
     }
 
-    fn unknown<E>(
+    pub(super) fn unknown<E>(
         &self,
         error: &SdkError<E, HttpResponse>,
         permission: &'static str,
@@ -532,7 +403,7 @@ fn retention(name: &str, state: SettingState) -> Setting {
     }
 }
 
-fn store(name: &str, state: SettingState) -> Setting {
+pub(super) fn store(name: &str, state: SettingState) -> Setting {
     Setting {
         name: name.to_owned(),
         aspect: Aspect::Store,
@@ -540,11 +411,14 @@ fn store(name: &str, state: SettingState) -> Setting {
     }
 }
 
-fn holds(found: String) -> SettingState {
+pub(super) fn holds(found: String) -> SettingState {
     SettingState::Holds { found }
 }
 
-fn has_code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
+pub(super) fn has_code<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+    code: &str,
+) -> bool {
     Answer::of(error).is_some_and(|answer| answer.code == code)
 }
 

@@ -100,8 +100,10 @@ async fn a_slow_server_is_waited_for() {
     let Some((wire, store)) = wired().await else {
         return;
     };
-    wire.all(Mode::Delay(Duration::from_secs(2)));
+    // Longer than one attempt of a read may take.
+    wire.next("PUT ", Mode::Delay(Duration::from_secs(11)));
     put(&store, "k", ONE).await.unwrap();
+    wire.all(Mode::Delay(Duration::from_secs(2)));
     assert_eq!(store.get("k", 1).await.unwrap(), ONE);
     assert_eq!(wire.counts().exchanges, 2, "without a repetition");
 }
