@@ -134,6 +134,11 @@ impl MemorySealedStore {
         }
     }
 
+    /// Gives the store settings of its own, as a cloud's has.
+    pub fn tamper_settings(&self, settings: Vec<Setting>) {
+        self.objects().settings = Some(settings);
+    }
+
     /// Takes away the permission to read how long versions are retained.
     pub fn tamper_hide_retention(&self, reason: impl Into<String>) {
         self.objects().retention_unknown = Some(reason.into());
@@ -233,8 +238,11 @@ impl SealedStore for MemorySealedStore {
     }
 
     async fn posture(&self, _expected: Expected) -> Knowledge<Vec<Setting>> {
-        Knowledge::NotApplicable {
-            reason: "a store in memory has no settings".to_owned(),
+        match &self.objects().settings {
+            Some(settings) => Knowledge::Known(settings.clone()),
+            None => Knowledge::NotApplicable {
+                reason: "a store in memory has no settings".to_owned(),
+            },
         }
     }
 
@@ -328,6 +336,7 @@ struct Objects {
     by_key: BTreeMap<String, Vec<Written>>,
     versions: u64,
     retention_unknown: Option<String>,
+    settings: Option<Vec<Setting>>,
 }
 
 #[derive(Debug)]

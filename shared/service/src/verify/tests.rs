@@ -6,8 +6,8 @@ use countersign_core::merkle::Hash;
 use countersign_core::merkle::tile::TileId;
 use countersign_core::segment::{self, Header};
 use countersign_core::{names, signed};
-use countersign_store::SealedStore;
 use countersign_store::memory::MemorySealedStore;
+use countersign_store::{Aspect, SealedStore, Setting, SettingState};
 
 use super::{Check, Options, Report, Since, Status, Verdict, VerifyError, verify};
 use crate::clock::Clock;
@@ -525,6 +525,93 @@ async fn retention_that_may_not_be_read_is_unknown_and_not_none() {
     assert!(
         codes(&report, "azure", Check::ObjectVersions).contains(&"CS-1404"),
         "{report:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_setting_that_leaves_a_store_open_fails_and_one_that_is_weak_is_told() {
+    let world = world(1).await;
+    let weak = |name: &str, aspect, open, mend: &str| Setting {
+        name: name.to_owned(),
+        aspect,
+        state: SettingState::Weak {
+            open,
+            expected: "on".to_owned(),
+            found: "off".to_owned(),
+            why: "an administrator can remove objects".to_owned(),
+            mend: mend.to_owned(),
+        },
+    };
+    let holds = Setting {
+        name: "versioning".to_owned(),
+        aspect: Aspect::Store,
+        state: SettingState::Holds {
+            found: "enabled".to_owned(),
+        },
+    };
+    let store = world.store("azure");
+    store.tamper_settings(vec![
+        holds.clone(),
+        weak("soft delete", Aspect::Store, false, "switch it on"),
+    ]);
+    let report = world.verified(&Options::default()).await;
+    assert_eq!(
+        report.result,
+        Verdict::Verified,
+        "{}",
+        report.to_text(false)
+    );
+    assert_eq!(codes(&report, "azure", Check::StorePosture), ["CS-1602"]);
+
+    store.tamper_settings(vec![
+        holds,
+        weak(
+            "public access",
+            Aspect::Store,
+            true,
+            "close it: cloud close",
+        ),
+        weak(
+            "shared keys",
+            Aspect::Store,
+            true,
+            "forbid them: cloud forbid",
+        ),
+        weak("the policy", Aspect::Retention, true, "lock it: cloud lock"),
+    ]);
+    let report = world.verified(&Options::default()).await;
+    assert_eq!(report.result, Verdict::Failed);
+    assert_eq!(
+        codes(&report, "azure", Check::StorePosture),
+        ["CS-1601", "CS-1601"]
+    );
+    assert!(codes(&report, "azure", Check::RetentionLocks).contains(&"CS-1505"));
+    // Each setting is a cause of its own, with what mends it.
+    for page in [report.to_text(false), report.to_html()] {
+        for mend in ["cloud close", "cloud forbid", "cloud lock"] {
+            assert!(page.contains(mend), "{mend}: {page}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_setting_that_may_not_be_read_makes_the_verdict_incomplete() {
+    let world = world(1).await;
+    world.store("azure").tamper_settings(vec![Setting {
+        name: "versioning".to_owned(),
+        aspect: Aspect::Store,
+        state: SettingState::Unknown {
+            reason: "403".to_owned(),
+            permission: Some("s3:GetBucketVersioning".to_owned()),
+        },
+    }]);
+    let report = world.verified(&Options::default()).await;
+    assert_eq!(report.result, Verdict::Incomplete);
+    assert_eq!(with(&report, Status::Unknown), ["azure store-posture"]);
+    assert!(
+        report
+            .to_json()
+            .contains("the permission s3:GetBucketVersioning is missing")
     );
 }
 
