@@ -217,13 +217,7 @@ impl Stores {
 
     #[cfg(feature = "gcp")]
     async fn gcp(&self, address: &impl ToString) -> Result<&gcp::Access, AccessError> {
-        let find = || async {
-            let endpoints = gcp::Endpoints::from_environment()?;
-            match endpoints.any_is_loopback() {
-                true => gcp::Access::anonymous(endpoints),
-                false => gcp::Access::application_default(endpoints),
-            }
-        };
+        let find = || async { gcp::Access::from_environment() };
         let found = self.gcp.get_or_try_init(find).await;
         found.map_err(|error| access(address, error))
     }

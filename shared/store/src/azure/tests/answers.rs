@@ -9,6 +9,7 @@ use super::server::{Answer, Asked, Server};
 use super::{ACCOUNT, Somebody, endpoints};
 use crate::azure::{Access, BlobSealedStore};
 use crate::error::{GetError, ListError};
+use crate::listing::VersionPages;
 use crate::posture::{Aspect, Expected, Lock, Setting, SettingState};
 use crate::sealed::{Knowledge, LockMode, ObjectVersion, Retention, SealedStore, VersionLock};
 
