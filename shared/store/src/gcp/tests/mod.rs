@@ -7,6 +7,7 @@ mod faults;
 mod keys;
 mod quiet;
 mod scripted;
+mod settings;
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
