@@ -15,6 +15,7 @@
 
 mod address;
 mod error;
+mod failure;
 mod head;
 mod key;
 mod listing;

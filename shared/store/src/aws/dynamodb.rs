@@ -13,9 +13,10 @@ use aws_smithy_types::retry::RetryConfig;
 use bytes::Bytes;
 
 use super::access::{Access, AccessError, write_timeouts};
-use super::failure::{Answer, Asked, Failure};
+use super::failure::{self, Answer, Asked, NO_TABLE};
 use crate::address::StoreAddress;
 use crate::error::{HeadError, SwapError};
+use crate::failure::Failure;
 use crate::head::{HeadStore, Stored, Version, swap_refusal};
 use crate::key::key_is_valid;
 
@@ -76,12 +77,12 @@ impl DynamoHeadStore {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         match Answer::of(error) {
-            Some(answer) if answer.code == "ResourceNotFoundException" => Failure::NoStore,
+            Some(answer) if answer.code == "ResourceNotFoundException" => NO_TABLE,
             Some(answer) if answer.code == "ValidationException" => Failure::Refused {
                 reason: answer.message,
                 next: format!("check that the table's key is the string `{KEY}` alone"),
             },
-            _ => Failure::of(
+            _ => failure::of(
                 error,
                 Asked {
                     permission,
@@ -183,9 +184,7 @@ impl HeadStore for DynamoHeadStore {
         if is_lost {
             return Err(SwapError::Lost { head });
         }
-        Err(self
-            .failure(&error, "dynamodb:PutItem")
-            .into_swap(head, &self.address))
+        Err(self.failure(&error, "dynamodb:PutItem").into_swap(head))
     }
 
     fn describe(&self) -> String {

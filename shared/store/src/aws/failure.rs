@@ -7,25 +7,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::error::{GetError, HeadError, ListError, PutError, SwapError};
-use crate::key::INVALID_KEY;
-use crate::secret::SecretError;
+use crate::failure::{Failure, NoStore};
 
 /// No message of a service is repeated beyond this many bytes.
 const MAX_MESSAGE_BYTES: usize = 400;
-
-/// How a call failed.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The bucket or table is not there.
-    NoStore,
-    /// Certainly not done, and a person must act.
-    Refused { reason: String, next: String },
-    /// Certainly not done, and may go away by itself.
-    Transient(String),
-    /// It may have been done.
-    Unknown(String),
-}
 
 /// What was asked, for the messages.
 #[derive(Clone, Copy, Debug)]
@@ -96,19 +81,21 @@ impl Answer {
             };
         }
         match (self.status, &*self.code) {
-            (_, "NoSuchBucket") => Failure::NoStore,
+            (_, "NoSuchBucket") => NO_BUCKET,
             // Said before anything is done, and only as 4xx: what ends as 5xx
             // may have been done.
-            (400 | 429, code) if is_throttling(code) => Failure::Transient(summary),
+            (400 | 429, code) if is_throttling(code) => Failure::Transient(summary.into()),
             // The bytes did not arrive as they were sent.
             (400, "BadDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch") => {
-                Failure::Transient(summary)
+                Failure::Transient(summary.into())
             }
-            (307 | 409, "TemporaryRedirect" | "OperationAborted") => Failure::Transient(summary),
+            (307 | 409, "TemporaryRedirect" | "OperationAborted") => {
+                Failure::Transient(summary.into())
+            }
             // Done, by its status, and not understood.
-            (..300, _) => Failure::Unknown(summary),
-            (408, _) | (_, "RequestTimeout") => Failure::Unknown(summary),
-            (500.., code) if code != "NotImplemented" => Failure::Unknown(summary),
+            (..300, _) => Failure::Unknown(summary.into()),
+            (408, _) | (_, "RequestTimeout") => Failure::Unknown(summary.into()),
+            (500.., code) if code != "NotImplemented" => Failure::Unknown(summary.into()),
             _ => Failure::Refused {
                 reason: summary,
                 next: "check the setting and what the endpoint is, then try again".to_owned(),
@@ -201,183 +188,75 @@ impl Answer {
 const SET_CLOCK: &str =
     "set this machine's clock right: AWS refuses requests that are 15 minutes off";
 
-const NO_BUCKET: &str = "it does not exist";
-const RUN_INIT: &str = "correct the setting, or run init once the infrastructure is made";
+const NO_BUCKET: Failure = no_store("its bucket does not exist");
 
-impl Failure {
-    /// The class of an error, as far as it does not depend on the call.
-    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>, asked: Asked<'_>) -> Self
-    where
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    {
-        if let Some(answer) = Answer::of(error) {
-            return answer.class(asked);
-        }
-        // The library's own words, "dispatch failure", say less than the cause.
-        let causes = error.source().map_or_else(|| causes(error), causes);
-        if find::<CredentialsError>(error).is_some() {
-            return Self::Refused {
-                reason: format!("no usable AWS credentials ({causes})"),
-                next: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is attached".to_owned(),
-            };
-        }
-        match error {
-            SdkError::ConstructionFailure(_) => Self::Refused {
-                reason: causes,
-                next: "check the setting".to_owned(),
-            },
-            SdkError::DispatchFailure(failure) => {
-                let unsent = find::<hyper_util::client::legacy::Error>(error)
-                    .is_some_and(hyper_util::client::legacy::Error::is_connect);
-                if unsent {
-                    return Self::Transient(format!(
+/// What answers for a table that is not there.
+pub(super) const NO_TABLE: Failure = no_store("its table does not exist");
+
+const fn no_store(reason: &'static str) -> Failure {
+    Failure::NoStore(NoStore {
+        reason,
+        next: "correct the setting, or run init once the infrastructure is made",
+    })
+}
+
+/// The class of an error, as far as it does not depend on the call.
+pub(super) fn of<E>(error: &SdkError<E, HttpResponse>, asked: Asked<'_>) -> Failure
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    if let Some(answer) = Answer::of(error) {
+        return answer.class(asked);
+    }
+    // The library's own words, "dispatch failure", say less than the cause.
+    let causes = error.source().map_or_else(|| causes(error), causes);
+    if find::<CredentialsError>(error).is_some() {
+        return Failure::Refused {
+            reason: format!("no usable AWS credentials ({causes})"),
+            next: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is attached".to_owned(),
+        };
+    }
+    match error {
+        SdkError::ConstructionFailure(_) => Failure::Refused {
+            reason: causes,
+            next: "check the setting".to_owned(),
+        },
+        SdkError::DispatchFailure(failure) => {
+            let unsent = find::<hyper_util::client::legacy::Error>(error)
+                .is_some_and(hyper_util::client::legacy::Error::is_connect);
+            if unsent {
+                return Failure::Transient(
+                    format!(
                         "no connection to the service: {causes}; check the network, the region and the endpoint"
-                    ));
-                }
-                let by_us = failure.as_connector_error().is_some_and(|connector| {
-                    connector.is_other() && connector.as_other().is_none()
-                });
-                if by_us && find::<hyper::Error>(error).is_none() {
-                    return Self::Refused {
-                        reason: causes,
-                        next: "check the setting and the endpoint".to_owned(),
-                    };
-                }
-                Self::Unknown(format!("the connection failed: {causes}"))
+                    )
+                    .into(),
+                );
             }
-            SdkError::TimeoutError(_) => Self::Unknown(format!(
-                "no answer in time: {causes}; check the network and the endpoint"
-            )),
-            _ => Self::Unknown(causes),
-        }
-    }
-
-    pub(super) fn invalid_key() -> Self {
-        let (reason, next) = INVALID_KEY;
-        Self::Refused {
-            reason: reason.to_owned(),
-            next: next.to_owned(),
-        }
-    }
-
-    /// The reason alone.
-    pub(super) fn reason(self) -> String {
-        match self {
-            Self::NoStore => NO_BUCKET.to_owned(),
-            Self::Refused { reason, .. } | Self::Transient(reason) | Self::Unknown(reason) => {
-                reason
+            let by_us = failure
+                .as_connector_error()
+                .is_some_and(|connector| connector.is_other() && connector.as_other().is_none());
+            if by_us && find::<hyper::Error>(error).is_none() {
+                return Failure::Refused {
+                    reason: causes,
+                    next: "check the setting and the endpoint".to_owned(),
+                };
             }
+            Failure::Unknown(format!("the connection failed: {causes}").into())
         }
+        SdkError::TimeoutError(_) => Failure::Unknown(
+            format!("no answer in time: {causes}; check the network and the endpoint").into(),
+        ),
+        _ => Failure::Unknown(causes.into()),
     }
+}
 
-    pub(super) fn into_put(self, object: String, store: &str) -> PutError {
-        match self {
-            Self::NoStore => PutError::Refused {
-                object,
-                reason: format!("{store} does not exist"),
-                next: RUN_INIT.to_owned(),
-            },
-            Self::Refused { reason, next } => PutError::Refused {
-                object,
-                reason,
-                next,
-            },
-            Self::Transient(cause) => PutError::Transient {
-                object,
-                cause: cause.into(),
-            },
-            Self::Unknown(cause) => PutError::Unknown {
-                object,
-                cause: cause.into(),
-            },
-        }
-    }
-
-    pub(super) fn into_get(self, object: String, store: String) -> GetError {
-        match self {
-            Self::NoStore => GetError::NoStore { store },
-            Self::Refused { reason, next } => GetError::Refused {
-                object,
-                reason,
-                next,
-            },
-            Self::Transient(cause) | Self::Unknown(cause) => GetError::Transient {
-                object,
-                cause: cause.into(),
-            },
-        }
-    }
-
-    pub(super) fn into_list(self, store: String) -> ListError {
-        match self {
-            Self::NoStore => ListError::NoStore { store },
-            Self::Refused { reason, next } => ListError::Refused {
-                store,
-                reason,
-                next,
-            },
-            Self::Transient(cause) | Self::Unknown(cause) => ListError::Transient {
-                store,
-                cause: cause.into(),
-            },
-        }
-    }
-
-    pub(super) fn into_load(self, head: String, store: String) -> HeadError {
-        match self {
-            Self::NoStore => HeadError::NoStore { store },
-            Self::Refused { reason, next } => HeadError::Refused { head, reason, next },
-            Self::Transient(cause) | Self::Unknown(cause) => HeadError::Transient {
-                head,
-                cause: cause.into(),
-            },
-        }
-    }
-
-    pub(super) fn into_swap(self, head: String, store: &str) -> SwapError {
-        match self {
-            Self::NoStore => SwapError::Refused {
-                head,
-                reason: format!("{store} does not exist"),
-                next: RUN_INIT.to_owned(),
-            },
-            Self::Refused { reason, next } => SwapError::Refused { head, reason, next },
-            Self::Transient(cause) => SwapError::Transient {
-                head,
-                cause: cause.into(),
-            },
-            Self::Unknown(cause) => SwapError::Unknown {
-                head,
-                cause: cause.into(),
-            },
-        }
-    }
-
-    /// Of a call that changes nothing.
-    pub(super) fn into_read(self, secret: String) -> SecretError {
-        match self {
-            Self::NoStore => SecretError::NotFound { secret },
-            Self::Refused { reason, next } => SecretError::Refused {
-                secret,
-                reason,
-                next,
-            },
-            Self::Transient(cause) | Self::Unknown(cause) => SecretError::Transient {
-                secret,
-                cause: cause.into(),
-            },
-        }
-    }
-
-    /// Of a call that makes a secret.
-    pub(super) fn into_create(self, secret: String) -> SecretError {
-        match self {
-            Self::Unknown(cause) => SecretError::Unknown {
-                secret,
-                cause: cause.into(),
-            },
-            other => other.into_read(secret),
-        }
+/// The reason alone.
+pub(super) fn reason(failure: Failure) -> String {
+    match failure {
+        Failure::NoStore(NoStore { reason, .. }) => reason.to_owned(),
+        Failure::Refused { reason, .. } => reason,
+        Failure::Transient(cause) | Failure::Unknown(cause) => cause.to_string(),
+        Failure::Missing | Failure::Exists | Failure::Moved => "it does not exist".to_owned(),
     }
 }
 

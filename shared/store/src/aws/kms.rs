@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::access::{Access, AccessError};
-use super::failure::{Answer, Asked, Failure};
+use super::failure::{self, Answer, Asked};
 use super::region_of_arn;
 use crate::address::KeyAddress;
 use crate::secret::{RemoteKey, SecretError};
@@ -90,14 +90,15 @@ impl KmsKey {
             }
         }
         let resource = &self.id;
-        Failure::of(
+        failure::of(
             error,
             Asked {
                 permission,
                 resource,
             },
         )
-        .into_read(secret)
+        .of_read()
+        .into_secret(secret)
     }
 }
 

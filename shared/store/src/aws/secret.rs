@@ -10,7 +10,7 @@ use tracing::subscriber::NoSubscriber;
 use zeroize::Zeroizing;
 
 use super::access::{Access, AccessError};
-use super::failure::{Answer, Asked, Failure};
+use super::failure::{self, Answer, Asked};
 use super::region_of_arn;
 use crate::address::KeyAddress;
 use crate::secret::{Secret, SecretError};
@@ -71,7 +71,9 @@ impl Secret for SecretsManagerSecret {
                     Some("InvalidRequestException") => Err(self.being_deleted()),
                     _ => {
                         let asked = self.asked("secretsmanager:GetSecretValue");
-                        Err(Failure::of(&error, asked).into_read(self.describe()))
+                        Err(failure::of(&error, asked)
+                            .of_read()
+                            .into_secret(self.describe()))
                     }
                 };
             }
@@ -110,8 +112,8 @@ impl Secret for SecretsManagerSecret {
             match Answer::of(&error).map(|answer| answer.code).as_deref() {
                 Some("ResourceExistsException") => SecretError::Exists { secret },
                 Some("InvalidRequestException") => self.being_deleted(),
-                _ => Failure::of(&error, self.asked("secretsmanager:CreateSecret"))
-                    .into_create(secret),
+                _ => failure::of(&error, self.asked("secretsmanager:CreateSecret"))
+                    .into_secret(secret),
             },
         )
     }

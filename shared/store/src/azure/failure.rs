@@ -4,31 +4,12 @@ use azure_core::error::{Error, ErrorKind};
 use azure_core::http::StatusCode;
 
 use super::wire::Call;
-use crate::error::{BoxError, GetError, HeadError, ListError, PutError, SwapError};
-use crate::key::INVALID_KEY;
-use crate::secret::SecretError;
+use crate::failure::{Failure, NoStore};
 
-const RUN_INIT: &str =
-    "correct the setting, or create the container (Terraform does) and then run init";
-
-/// Why a call did not do what it was asked to.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The container or vault is there, what was asked for is not.
-    Missing,
-    /// The container is not there.
-    NoStore,
-    /// Something stands there already.
-    Exists,
-    /// What stands there is not at the version that was expected.
-    Moved,
-    /// A person must act.
-    Refused { reason: String, next: String },
-    /// Certainly not done, and may go away by itself.
-    Transient(BoxError),
-    /// Handed over, and no answer.
-    Unknown(BoxError),
-}
+const NO_CONTAINER: Failure = Failure::NoStore(NoStore {
+    reason: "its container does not exist",
+    next: "correct the setting, or create the container (Terraform does) and then run init",
+});
 
 /// What was asked for, so that a refusal names the right role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,155 +35,42 @@ impl Ask {
     }
 }
 
-impl Failure {
-    pub(super) fn invalid_key() -> Self {
-        let (reason, next) = INVALID_KEY;
-        Self::refused(reason, next)
+/// What `error` means, of which `call` knows how far it got.
+pub(super) fn of(error: &Error, call: &Call, ask: Ask) -> Failure {
+    if let ErrorKind::HttpResponse {
+        status,
+        raw_response,
+        ..
+    } = error.kind()
+    {
+        let header = |name| {
+            raw_response
+                .as_ref()?
+                .headers()
+                .get_optional_string(&azure_core::http::headers::HeaderName::from_static(name))
+        };
+        let body = || code_in_body(raw_response.as_ref()?.body());
+        let code = header("x-ms-error-code").or_else(body);
+        let answer = Answer {
+            status: *status,
+            code: code.map(|code| plain(&code)).unwrap_or_default(),
+            request_id: header("x-ms-request-id")
+                .map(|id| plain(&id))
+                .unwrap_or_default(),
+        };
+        return answer.class(ask);
     }
-
-    pub(super) fn refused(reason: impl Into<String>, next: impl Into<String>) -> Self {
-        Self::Refused {
-            reason: reason.into(),
-            next: next.into(),
-        }
+    if matches!(error.kind(), ErrorKind::Credential) {
+        return without_token(error);
     }
-
-    /// What `error` means, of which `call` knows how far it got.
-    pub(super) fn of(error: &Error, call: &Call, ask: Ask) -> Self {
-        if let ErrorKind::HttpResponse {
-            status,
-            raw_response,
-            ..
-        } = error.kind()
-        {
-            let header = |name| {
-                raw_response
-                    .as_ref()?
-                    .headers()
-                    .get_optional_string(&azure_core::http::headers::HeaderName::from_static(name))
-            };
-            let body = || code_in_body(raw_response.as_ref()?.body());
-            let code = header("x-ms-error-code").or_else(body);
-            let answer = Answer {
-                status: *status,
-                code: code.map(|code| plain(&code)).unwrap_or_default(),
-                request_id: header("x-ms-request-id")
-                    .map(|id| plain(&id))
-                    .unwrap_or_default(),
-            };
-            return answer.class(ask);
-        }
-        if matches!(error.kind(), ErrorKind::Credential) {
-            return without_token(error);
-        }
-        match call.failure() {
-            Some(cause) if call.handed_over() => Self::Unknown(cause.into()),
-            Some(cause) => Self::Transient(cause.into()),
-            None if !call.begun() => Self::refused(
-                one_line(&error.to_string()),
-                "check the names of the account, the container or the vault",
-            ),
-            None => Self::Unknown(format!("its answer could not be read: {error}").into()),
-        }
-    }
-
-    pub(super) fn into_put(self, object: String) -> PutError {
-        match self {
-            Self::Exists | Self::Moved => PutError::Exists { object },
-            Self::NoStore => PutError::Refused {
-                object,
-                reason: "its container does not exist".to_owned(),
-                next: RUN_INIT.to_owned(),
-            },
-            Self::Missing => PutError::Refused {
-                object,
-                reason: "Azure knows no such address".to_owned(),
-                next: "check the names of the account and the container".to_owned(),
-            },
-            Self::Refused { reason, next } => PutError::Refused {
-                object,
-                reason,
-                next,
-            },
-            Self::Transient(cause) => PutError::Transient { object, cause },
-            Self::Unknown(cause) => PutError::Unknown { object, cause },
-        }
-    }
-
-    pub(super) fn into_get(self, object: String, store: String) -> GetError {
-        match self {
-            Self::Missing => GetError::NotFound { object },
-            Self::NoStore => GetError::NoStore { store },
-            Self::Refused { reason, next } => GetError::Refused {
-                object,
-                reason,
-                next,
-            },
-            Self::Transient(cause) | Self::Unknown(cause) => GetError::Transient { object, cause },
-            Self::Exists | Self::Moved => GetError::Transient {
-                object,
-                cause: "it was replaced while it was read".into(),
-            },
-        }
-    }
-
-    pub(super) fn into_list(self, store: String) -> ListError {
-        match self {
-            Self::NoStore => ListError::NoStore { store },
-            Self::Refused { reason, next } => ListError::Refused {
-                store,
-                reason,
-                next,
-            },
-            Self::Transient(cause) | Self::Unknown(cause) => ListError::Transient { store, cause },
-            Self::Missing | Self::Exists | Self::Moved => ListError::Refused {
-                store,
-                reason: "Azure knows no such address".to_owned(),
-                next: "check the names of the account and the container".to_owned(),
-            },
-        }
-    }
-
-    /// `None`: there is no such head.
-    pub(super) fn into_load(self, head: String, store: String) -> Option<HeadError> {
-        Some(match self {
-            Self::Missing => return None,
-            Self::NoStore => HeadError::NoStore { store },
-            Self::Refused { reason, next } => HeadError::Refused { head, reason, next },
-            Self::Transient(cause) | Self::Unknown(cause) => HeadError::Transient { head, cause },
-            Self::Exists | Self::Moved => HeadError::Transient {
-                head,
-                cause: "it was moved while it was read".into(),
-            },
-        })
-    }
-
-    pub(super) fn into_swap(self, head: String) -> SwapError {
-        match self {
-            Self::Exists | Self::Moved | Self::Missing => SwapError::Lost { head },
-            Self::NoStore => SwapError::Refused {
-                head,
-                reason: "its container does not exist".to_owned(),
-                next: RUN_INIT.to_owned(),
-            },
-            Self::Refused { reason, next } => SwapError::Refused { head, reason, next },
-            Self::Transient(cause) => SwapError::Transient { head, cause },
-            Self::Unknown(cause) => SwapError::Unknown { head, cause },
-        }
-    }
-
-    pub(super) fn into_secret(self, secret: String) -> SecretError {
-        match self {
-            Self::Exists | Self::Moved => SecretError::Exists { secret },
-            Self::Missing | Self::NoStore => SecretError::NotFound { secret },
-            Self::Refused { reason, next } => SecretError::Refused {
-                secret,
-                reason,
-                next,
-            },
-            Self::Transient(cause) => SecretError::Transient { secret, cause },
-            Self::Unknown(cause) => SecretError::Unknown { secret, cause },
-        }
+    match call.failure() {
+        Some(cause) if call.handed_over() => Failure::Unknown(cause.into()),
+        Some(cause) => Failure::Transient(cause.into()),
+        None if !call.begun() => Failure::refused(
+            one_line(&error.to_string()),
+            "check the names of the account, the container or the vault",
+        ),
+        None => Failure::Unknown(format!("its answer could not be read: {error}").into()),
     }
 }
 
@@ -218,7 +86,7 @@ impl Answer {
         use StatusCode as S;
         let code = self.code.as_str();
         match (self.status, code) {
-            (_, "ContainerNotFound" | "ContainerBeingDeleted") => Failure::NoStore,
+            (_, "ContainerNotFound" | "ContainerBeingDeleted") => NO_CONTAINER,
             // 403 where the identity may create blobs but not overwrite them.
             (
                 _,

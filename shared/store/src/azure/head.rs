@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::access::{Access, AccessError};
 use super::blob::{Container, If, ReadFailure};
-use super::failure::Failure;
 use crate::error::{HeadError, SwapError};
+use crate::failure::Failure;
 use crate::head::{HeadStore, MAX_HEAD_BYTES, Stored, Version, swap_refusal};
 use crate::key::key_is_valid;
 
@@ -44,10 +44,7 @@ impl BlobHeadStore {
 impl HeadStore for BlobHeadStore {
     async fn load(&self, key: &str) -> Result<Option<Stored>, HeadError> {
         let head = self.container.address(key);
-        let failed = |failure: Failure| match failure.into_load(head.clone(), self.describe()) {
-            Some(error) => Err(error),
-            None => Ok(None),
-        };
+        let failed = |failure: Failure| Err(failure.into_load(head.clone(), self.describe()));
         let corrupt = |reason: String| {
             Err(HeadError::Corrupt {
                 head: head.clone(),
@@ -70,6 +67,7 @@ impl HeadStore for BlobHeadStore {
                     "check that the address is the account's own",
                 )),
             },
+            Err(ReadFailure::Failed(Failure::Missing)) => Ok(None),
             Err(ReadFailure::Failed(failure)) => failed(failure),
             Err(ReadFailure::TooLarge { bytes }) => {
                 corrupt(format!("its {bytes} bytes are more than any head has"))

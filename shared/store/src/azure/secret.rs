@@ -16,9 +16,10 @@ use tokio::time::sleep;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::access::{Access, AccessError, Way};
-use super::failure::{Ask, Failure};
+use super::failure::{self, Ask};
 use super::wire::Call;
 use crate::address::KeyAddress;
+use crate::failure::Failure;
 use crate::secret::{Secret, SecretError};
 
 /// The content type of a value that is not text, and so stands in base64.
@@ -90,7 +91,7 @@ impl KeyVaultSecret {
             },
             ..SecretClientListSecretPropertiesVersionsOptions::default()
         };
-        let failed = |error| Failure::of(&error, &call, Ask::ReadSecrets);
+        let failed = |error| failure::of(&error, &call, Ask::ReadSecrets);
         let mut versions = self
             .client
             .list_secret_properties_versions(&self.name, Some(options))
@@ -122,11 +123,7 @@ impl KeyVaultSecret {
     }
 
     async fn value(&self, max_bytes: usize) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
-        let failed = |failure: Failure| match failure {
-            // A read has no effects: it is safe to repeat.
-            Failure::Unknown(cause) => Failure::Transient(cause).into_secret(self.describe()),
-            failure => failure.into_secret(self.describe()),
-        };
+        let failed = |failure: Failure| failure.of_read().into_secret(self.describe());
         let Some(version) = self.find().await.map_err(failed)? else {
             return Ok(None);
         };
@@ -136,7 +133,7 @@ impl KeyVaultSecret {
             secret_version: Some(version),
             ..SecretClientGetSecretOptions::default()
         };
-        let sdk = |error| failed(Failure::of(&error, &call, Ask::ReadSecrets));
+        let sdk = |error| failed(failure::of(&error, &call, Ask::ReadSecrets));
         let got = self
             .client
             .get_secret(&self.name, Some(options))
@@ -170,7 +167,7 @@ impl KeyVaultSecret {
     }
 
     async fn make(&self, content: &[u8]) -> Result<(), Failure> {
-        if self.find().await.map_err(not_made)?.is_some() {
+        if self.find().await.map_err(Failure::of_read)?.is_some() {
             return Err(Failure::Exists);
         }
         let (mut value, content_type) = match std::str::from_utf8(content) {
@@ -187,7 +184,7 @@ impl KeyVaultSecret {
         let options = SecretClientSetSecretOptions {
             method_options: call.options(),
         };
-        let failed = |error| Failure::of(&error, &call, Ask::WriteSecrets);
+        let failed = |error| failure::of(&error, &call, Ask::WriteSecrets);
         let body = parameters.try_into().map_err(failed)?;
         let made = self
             .client
@@ -228,14 +225,6 @@ impl Secret for KeyVaultSecret {
             name: self.name.clone(),
         }
         .to_string()
-    }
-}
-
-/// A failure of the read before the write.
-fn not_made(failure: Failure) -> Failure {
-    match failure {
-        Failure::Unknown(cause) => Failure::Transient(cause),
-        failure => failure,
     }
 }
 

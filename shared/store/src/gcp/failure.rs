@@ -8,6 +8,7 @@ use google_cloud_gax::error::{CredentialsError, Error as SdkError};
 use serde::Deserialize;
 
 use crate::error::{BoxError, GetError, HeadError, ListError, PutError, SwapError};
+use crate::failure;
 use crate::key::INVALID_KEY;
 use crate::secret::SecretError;
 
@@ -18,8 +19,10 @@ const MAX_MESSAGE_CHARS: usize = 400;
 pub(super) const NOT_GOOGLE: &str =
     "check that the address is Google's own service, or one that answers as it does";
 
-const NO_BUCKET: &str = "its bucket does not exist";
-const RUN_INIT: &str = "correct the setting, or make the bucket (terraform apply) and run init";
+const NO_BUCKET: failure::Failure = failure::Failure::NoStore(failure::NoStore {
+    reason: "its bucket does not exist",
+    next: "correct the setting, or make the bucket (terraform apply) and run init",
+});
 
 /// Why a call brought no result, as it was seen.
 #[derive(Debug)]
@@ -143,140 +146,81 @@ impl Failure {
         }
     }
 
-    /// Of a put; `permission` as in [`class`](Self::class).
+    /// Of a call that makes something new; `permission` as in [`class`](Self::class).
     pub(super) fn into_put(self, object: String, permission: &str) -> PutError {
-        match self.class(false, permission) {
-            Class::Precondition | Class::Retained | Class::Exists => PutError::Exists { object },
-            Class::Missing => PutError::Refused {
-                object,
-                reason: NO_BUCKET.to_owned(),
-                next: RUN_INIT.to_owned(),
-            },
-            Class::Unknown(cause) => PutError::Unknown { object, cause },
-            Class::Transient(cause) => PutError::Transient { object, cause },
-            Class::Refused { reason, next } => PutError::Refused {
-                object,
-                reason,
-                next,
-            },
-            Class::RangePastEnd => {
-                let (reason, next) = unexpected("416");
-                PutError::Refused {
-                    object,
-                    reason,
-                    next,
-                }
-            }
-        }
+        self.class(false, permission)
+            .of_create(NO_BUCKET)
+            .into_put(object)
     }
 
     /// Of a read whose object was not told to be missing.
     pub(super) fn into_get(self, object: String, store: String, permission: &str) -> GetError {
-        match self.class(true, permission).of_read() {
-            ReadClass::NoStore => GetError::NoStore { store },
-            ReadClass::Refused { reason, next } => GetError::Refused {
-                object,
-                reason,
-                next,
-            },
-            ReadClass::Transient(cause) => GetError::Transient { object, cause },
-        }
+        self.class(true, permission)
+            .of_read()
+            .into_get(object, store)
     }
 
     /// Of a listing.
     pub(super) fn into_list(self, store: String, permission: &str) -> ListError {
-        match self.class(true, permission).of_read() {
-            ReadClass::NoStore => ListError::NoStore { store },
-            ReadClass::Refused { reason, next } => ListError::Refused {
-                store,
-                reason,
-                next,
-            },
-            ReadClass::Transient(cause) => ListError::Transient { store, cause },
-        }
+        self.class(true, permission).of_read().into_list(store)
     }
 
     /// Of a load whose head was not told to be missing.
     pub(super) fn into_load(self, head: String, store: String, permission: &str) -> HeadError {
-        match self.class(true, permission).of_read() {
-            ReadClass::NoStore => HeadError::NoStore { store },
-            ReadClass::Refused { reason, next } => HeadError::Refused { head, reason, next },
-            ReadClass::Transient(cause) => HeadError::Transient { head, cause },
-        }
+        self.class(true, permission)
+            .of_read()
+            .into_load(head, store)
     }
 
     /// Of a swap.
     pub(super) fn into_swap(self, head: String, permission: &str) -> SwapError {
-        match self.class(false, permission) {
-            Class::Precondition => SwapError::Lost { head },
-            Class::Retained => SwapError::Refused {
-                head,
-                reason: "its bucket keeps every object under a retention policy or a hold, so that no head can move"
+        let class = match self.class(false, permission) {
+            Class::Retained => refusal(
+                "its bucket keeps every object under a retention policy or a hold, so that no head can move"
                     .to_owned(),
-                next: "keep the heads in a bucket of their own, without a retention policy".to_owned(),
-            },
-            Class::Missing => SwapError::Refused {
-                head,
-                reason: NO_BUCKET.to_owned(),
-                next: RUN_INIT.to_owned(),
-            },
-            Class::Unknown(cause) => SwapError::Unknown { head, cause },
-            Class::Transient(cause) => SwapError::Transient { head, cause },
-            Class::Refused { reason, next } => SwapError::Refused { head, reason, next },
-            Class::Exists | Class::RangePastEnd => {
-                let (reason, next) = unexpected("409 or 416");
-                SwapError::Refused { head, reason, next }
-            }
-        }
+                "keep the heads in a bucket of their own, without a retention policy".to_owned(),
+            ),
+            Class::Exists => unexpected("409"),
+            other => other,
+        };
+        class.of_create(NO_BUCKET).into_swap(head)
     }
 
     /// Of a secret or a key; `read` and `permission` as in [`class`](Self::class).
     pub(super) fn into_secret(self, secret: String, read: bool, permission: &str) -> SecretError {
-        match self.class(read, permission) {
-            Class::Missing => SecretError::NotFound { secret },
-            Class::Exists | Class::Precondition | Class::Retained => SecretError::Exists { secret },
-            Class::Unknown(cause) => SecretError::Unknown { secret, cause },
-            Class::Transient(cause) => SecretError::Transient { secret, cause },
-            Class::Refused { reason, next } => SecretError::Refused {
-                secret,
-                reason,
-                next,
-            },
-            Class::RangePastEnd => {
-                let (reason, next) = unexpected("416");
-                SecretError::Refused {
-                    secret,
-                    reason,
-                    next,
-                }
-            }
-        }
+        self.class(read, permission)
+            .of_create(failure::Failure::Missing)
+            .into_secret(secret)
     }
-}
-
-/// The classes that a read can have beside those its caller handles.
-enum ReadClass {
-    NoStore,
-    Refused { reason: String, next: String },
-    Transient(BoxError),
 }
 
 impl Class {
-    fn of_read(self) -> ReadClass {
+    /// Of a call that may have changed something; `missing` is what it means
+    /// that what it names is not there.
+    fn of_create(self, missing: failure::Failure) -> failure::Failure {
         match self {
-            Self::Missing => ReadClass::NoStore,
-            Self::Refused { reason, next } => ReadClass::Refused { reason, next },
-            Self::Transient(cause) | Self::Unknown(cause) => ReadClass::Transient(cause),
-            Self::Precondition | Self::Retained | Self::Exists | Self::RangePastEnd => {
-                let (reason, next) = unexpected("409, 412 or 416");
-                ReadClass::Refused { reason, next }
-            }
+            Self::Missing => missing,
+            Self::Precondition => failure::Failure::Moved,
+            Self::Retained | Self::Exists => failure::Failure::Exists,
+            Self::RangePastEnd => unexpected("416").of_create(missing),
+            Self::Refused { reason, next } => failure::Failure::Refused { reason, next },
+            Self::Transient(cause) => failure::Failure::Transient(cause),
+            Self::Unknown(cause) => failure::Failure::Unknown(cause),
         }
+    }
+
+    /// Of a call that changes nothing, whose object was not told to be missing.
+    fn of_read(self) -> failure::Failure {
+        let class = match self {
+            Self::Precondition | Self::Retained | Self::Exists => unexpected("409 or 412"),
+            other => other,
+        };
+        class.of_create(NO_BUCKET).of_read()
     }
 }
 
-fn unexpected(status: &str) -> (String, String) {
-    (
+fn unexpected(status: &str) -> Class {
+    refusal(
         format!("the server answered {status} to a request that cannot be answered so"),
         NOT_GOOGLE.to_owned(),
     )

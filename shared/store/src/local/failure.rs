@@ -2,124 +2,20 @@
 
 use std::io::{self, ErrorKind};
 
-use crate::error::{GetError, HeadError, ListError, PutError, SwapError};
-use crate::key::INVALID_KEY;
+use crate::failure::{Failure, NoStore};
 
-const NO_FOLDER: &str = "its folder does not exist";
-const RUN_INIT: &str = "correct the setting, or run init if it is new";
+/// Of a folder that is not there.
+pub(super) const NO_FOLDER: Failure = Failure::NoStore(NoStore {
+    reason: "its folder does not exist",
+    next: "correct the setting, or run init if it is new",
+});
 
-/// A call that certainly changed nothing.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The store's folder is not there.
-    NoStore,
-    /// A person must act.
-    Refused { reason: String, next: &'static str },
-    /// May go away by itself.
-    Transient(io::Error),
-}
-
-impl Failure {
-    pub(super) fn invalid_key() -> Self {
-        let (reason, next) = INVALID_KEY;
-        Self::Refused {
-            reason: reason.to_owned(),
-            next,
-        }
-    }
-
-    pub(super) fn into_put(self, object: String) -> PutError {
-        match self {
-            Self::NoStore => PutError::Refused {
-                object,
-                reason: NO_FOLDER.to_owned(),
-                next: RUN_INIT.to_owned(),
-            },
-            Self::Refused { reason, next } => PutError::Refused {
-                object,
-                reason,
-                next: next.to_owned(),
-            },
-            Self::Transient(error) => PutError::Transient {
-                object,
-                cause: error.into(),
-            },
-        }
-    }
-
-    pub(super) fn into_get(self, object: String, store: String) -> GetError {
-        match self {
-            Self::NoStore => GetError::NoStore { store },
-            Self::Refused { reason, next } => GetError::Refused {
-                object,
-                reason,
-                next: next.to_owned(),
-            },
-            Self::Transient(error) => GetError::Transient {
-                object,
-                cause: error.into(),
-            },
-        }
-    }
-
-    pub(super) fn into_list(self, store: String) -> ListError {
-        match self {
-            Self::NoStore => ListError::NoStore { store },
-            Self::Refused { reason, next } => ListError::Refused {
-                store,
-                reason,
-                next: next.to_owned(),
-            },
-            Self::Transient(error) => ListError::Transient {
-                store,
-                cause: error.into(),
-            },
-        }
-    }
-
-    pub(super) fn into_load(self, head: String, store: String) -> HeadError {
-        match self {
-            Self::NoStore => HeadError::NoStore { store },
-            Self::Refused { reason, next } => HeadError::Refused {
-                head,
-                reason,
-                next: next.to_owned(),
-            },
-            Self::Transient(error) => HeadError::Transient {
-                head,
-                cause: error.into(),
-            },
-        }
-    }
-
-    pub(super) fn into_swap(self, head: String) -> SwapError {
-        match self {
-            Self::NoStore => SwapError::Refused {
-                head,
-                reason: NO_FOLDER.to_owned(),
-                next: RUN_INIT.to_owned(),
-            },
-            Self::Refused { reason, next } => SwapError::Refused {
-                head,
-                reason,
-                next: next.to_owned(),
-            },
-            Self::Transient(error) => SwapError::Transient {
-                head,
-                cause: error.into(),
-            },
-        }
-    }
-}
-
+/// As of a call that certainly changed nothing.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match next_step(error.kind()) {
-            Some(next) => Self::Refused {
-                reason: error.to_string(),
-                next,
-            },
-            None => Self::Transient(error),
+            Some(next) => Self::refused(error.to_string(), next),
+            None => Self::Transient(error.into()),
         }
     }
 }
@@ -159,6 +55,7 @@ fn next_step(kind: ErrorKind) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::PutError;
 
     // Error numbers on Linux; ErrorKind is the same on every Unix.
     const ENOENT: i32 = 2;

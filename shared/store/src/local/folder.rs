@@ -15,7 +15,8 @@ use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 use thiserror::Error;
 
-use super::failure::{Failure, certainly_not_done};
+use super::failure::{NO_FOLDER, certainly_not_done};
+use crate::failure::Failure;
 
 /// Where files are written before they get their name.
 const TEMP_FOLDER: &str = ".tmp";
@@ -101,7 +102,7 @@ impl Folder {
         match fs::metadata(&self.root) {
             Ok(metadata) if metadata.is_dir() => Ok(()),
             Ok(_) => Err(io::Error::from(ErrorKind::NotADirectory).into()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::NoStore),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(NO_FOLDER),
             Err(error) => Err(error.into()),
         }
     }
@@ -166,12 +167,7 @@ impl Folder {
     /// this returns, readable as `mode` and the umask allow.
     pub(super) fn write_temp(&self, bytes: &[u8], mode: u32) -> Result<Temp, Failure> {
         let folder = self.root.join(TEMP_FOLDER);
-        match create_folder(&folder) {
-            Err(Failure::Transient(error)) if error.kind() == ErrorKind::NotFound => {
-                return Err(Failure::NoStore);
-            }
-            other => other?,
-        };
+        create_folder(&folder)?;
         let mut temp = Temp::create(&folder, mode)?;
         temp.file.write_all(bytes)?;
         temp.file.sync_all()?;
@@ -255,10 +251,10 @@ impl Temp {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(PublishFailure::Exists),
             // File systems without hard links say this too.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                Err(PublishFailure::Failed(Failure::Refused {
-                    reason: error.to_string(),
-                    next: "give this user access to the folder, and keep it on a file system with hard links",
-                }))
+                Err(PublishFailure::Failed(Failure::refused(
+                    error.to_string(),
+                    "give this user access to the folder, and keep it on a file system with hard links",
+                )))
             }
             Err(error) => Err(PublishFailure::of(error)),
         }
@@ -358,19 +354,20 @@ fn kind_name(kind: FileType) -> &'static str {
 fn create_folder(path: &Path) -> Result<bool, Failure> {
     match DirBuilder::new().create(path) {
         Ok(()) => return Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(NO_FOLDER),
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
         Err(_) => {}
     }
     let kind = fs::symlink_metadata(path)?.file_type();
     if !kind.is_dir() {
-        return Err(Failure::Refused {
-            reason: format!(
+        return Err(Failure::refused(
+            format!(
                 "{} stands at {}, not a folder",
                 kind_name(kind),
                 path.display()
             ),
-            next: "find out who put it there, and run verify",
-        });
+            "find out who put it there, and run verify",
+        ));
     }
     Ok(false)
 }

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 
 use super::blocking;
-use super::failure::Failure;
 use super::folder::{CreateError, Folder, PublishFailure, ReadFailure};
 use crate::error::{HeadError, SwapError};
+use crate::failure::Failure;
 use crate::head::{HeadStore, MAX_HEAD_BYTES, Stored, Version, swap_refusal};
 use crate::key::key_is_valid;
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::failure::Failure;
 use super::folder::{CreateError, Folder, PublishFailure, ReadFailure};
 use super::{blocking, walk};
 use crate::error::{GetError, ListError, PutError};
+use crate::failure::Failure;
 use crate::key::key_is_valid;
 use crate::posture::{Expected, Setting};
 use crate::sealed::{Knowledge, Page, Retention, SealedStore, VersionPage};

@@ -8,7 +8,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::failure::Failure;
+use super::failure::NO_FOLDER;
+use crate::failure::Failure;
 use crate::sealed::{ObjectMeta, Page};
 
 /// Lists up to `limit` files below `root` whose keys begin with `prefix` and
@@ -28,7 +29,7 @@ pub(super) fn list(
     let mut open = vec![match Level::read(root.to_owned(), String::new(), &wanted) {
         Ok(level) => level,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err((root.to_owned(), Failure::NoStore));
+            return Err((root.to_owned(), NO_FOLDER));
         }
         Err(error) => return Err((root.to_owned(), error.into())),
     }];

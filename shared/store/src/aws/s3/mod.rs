@@ -19,9 +19,10 @@ use aws_smithy_types::retry::RetryConfig;
 use bytes::{Bytes, BytesMut};
 
 use super::access::{Access, AccessError, STALL_GRACE, transfer_time, write_timeouts};
-use super::failure::{Answer, Asked, Failure, causes, find};
+use super::failure::{self, Answer, Asked, causes, find};
 use crate::address::{Bucket, StoreAddress};
 use crate::error::{GetError, ListError, PutError};
+use crate::failure::Failure;
 use crate::key::{MAX_KEY_BYTES, key_is_valid};
 use crate::posture::{Expected, Lock, Setting};
 use crate::sealed::{Knowledge, ObjectMeta, Page, Retention, SealedStore, VersionPage};
@@ -166,7 +167,7 @@ impl S3SealedStore {
         Err(match (code.0, &*code.1) {
             (412, _) => PutFailure::Exists,
             (409, "ConditionalRequestConflict") => PutFailure::Conflict,
-            _ => PutFailure::Failed(Failure::of(&error, self.on_objects("s3:PutObject"))),
+            _ => PutFailure::Failed(failure::of(&error, self.on_objects("s3:PutObject"))),
         })
     }
 
@@ -201,7 +202,7 @@ impl S3SealedStore {
                 next: "restore it (aws s3api restore-object), and remove the transition from the bucket's lifecycle".to_owned(),
             };
         }
-        let failure = Failure::of(error, self.on_objects("s3:GetObject"));
+        let failure = failure::of(error, self.on_objects("s3:GetObject"));
         let failure = match failure {
             Failure::Refused { reason, next } if reason.starts_with("AccessDenied") => {
                 Failure::Refused {
@@ -295,14 +296,14 @@ impl SealedStore for S3SealedStore {
     async fn put_new(&self, key: &str, bytes: Bytes, retention: Retention) -> Result<(), PutError> {
         let object = self.object(key);
         if let Some(failure) = self.unfit(key) {
-            return Err(failure.into_put(object, &self.address));
+            return Err(failure.into_put(object));
         }
         for tries in 0..CONFLICT_TRIES {
             match self.put_once(key, bytes.clone(), retention).await {
                 Ok(()) => return Ok(()),
                 Err(PutFailure::Exists) => return Err(PutError::Exists { object }),
                 Err(PutFailure::Failed(failure)) => {
-                    return Err(failure.into_put(object, &self.address));
+                    return Err(failure.into_put(object));
                 }
                 // S3 wrote nothing, since another put of this key is under way.
                 // That one may yet fail: only an object that stands exists.
@@ -379,7 +380,7 @@ impl SealedStore for S3SealedStore {
             .send()
             .await
             .map_err(|error| {
-                Failure::of(&error, self.on_bucket("s3:ListBucket")).into_list(self.address.clone())
+                failure::of(&error, self.on_bucket("s3:ListBucket")).into_list(self.address.clone())
             })?;
         let objects = listed.contents().iter().filter_map(|object| {
             let key = self.own(&decoded(object.key()?))?;

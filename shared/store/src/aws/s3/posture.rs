@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::S3SealedStore;
-use crate::aws::failure::{Answer, Failure};
+use crate::aws::failure::{self, Answer};
 use crate::posture::{Aspect, Expected, Lock, Setting, SettingState};
 
 impl S3SealedStore {
@@ -387,9 +387,9 @@ impl S3SealedStore {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let denied = Answer::of(error).is_some_and(|answer| answer.is_denied());
-        let failure = Failure::of(error, self.on_bucket(permission));
+        let failure = failure::of(error, self.on_bucket(permission));
         SettingState::Unknown {
-            reason: failure.reason(),
+            reason: failure::reason(failure),
             permission: denied.then(|| permission.to_owned()),
         }
     }

@@ -5,8 +5,9 @@ use aws_sdk_s3::types::{EncodingType, ObjectLockRetentionMode};
 use futures_util::stream::{self, StreamExt};
 
 use super::{S3SealedStore, decoded};
-use crate::aws::failure::{Answer, Failure};
+use crate::aws::failure::{self, Answer};
 use crate::error::ListError;
+use crate::failure::Failure;
 use crate::sealed::{LockMode, ObjectVersion, VersionLock, VersionPage};
 
 /// Retentions that are asked for at a time.
@@ -69,7 +70,7 @@ impl S3SealedStore {
                 .send()
                 .await
                 .map_err(|error| {
-                    Failure::of(&error, self.on_bucket("s3:ListBucketVersions"))
+                    failure::of(&error, self.on_bucket("s3:ListBucketVersions"))
                         .into_list(self.address.clone())
                 })?;
             versions.extend(self.merged(&listed));
@@ -191,10 +192,10 @@ impl S3SealedStore {
                 return Found::OfAll(VersionLock::None);
             }
         }
-        let failure = Failure::of(&error, self.on_objects("s3:GetObjectRetention"));
+        let failure = failure::of(&error, self.on_objects("s3:GetObjectRetention"));
         let reason = match failure {
             Failure::Refused { reason, next } => format!("{reason}; {next}"),
-            other => other.reason(),
+            other => failure::reason(other),
         };
         Found::Of(VersionLock::Unknown { reason })
     }

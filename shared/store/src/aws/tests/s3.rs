@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use aws_credential_types::Credentials;
 use bytes::Bytes;
 
-use super::super::failure::{Asked, Failure};
+use super::super::failure::{self, Asked};
 use super::{UNTIL, admin, fresh_name, new_bucket, store};
 use crate::address::Bucket;
 use crate::aws::{Access, S3SealedStore};
 use crate::conformance::{self, Scope};
+use crate::failure::Failure;
 use crate::posture::Lock;
 use crate::testing::stand_in;
 use crate::{
@@ -128,7 +129,7 @@ async fn nothing_removes_a_locked_version() {
         .bypass_governance_retention(true)
         .send()
         .await;
-    let failure = Failure::of(&removed.unwrap_err(), asked);
+    let failure = failure::of(&removed.unwrap_err(), asked);
     assert!(matches!(failure, Failure::Refused { .. }), "{failure:?}");
 
     let sooner = aws_sdk_s3::types::ObjectLockRetention::builder()
@@ -144,7 +145,7 @@ async fn nothing_removes_a_locked_version() {
         .bypass_governance_retention(true)
         .send()
         .await;
-    let failure = Failure::of(&shortened.unwrap_err(), asked);
+    let failure = failure::of(&shortened.unwrap_err(), asked);
     assert!(matches!(failure, Failure::Refused { .. }), "{failure:?}");
 
     let Knowledge::Known(after) = store.versions("", None).await.unwrap() else {

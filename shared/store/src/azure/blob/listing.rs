@@ -16,7 +16,7 @@ use azure_storage_blob::models::{
 use futures_util::TryStreamExt;
 
 use super::BlobSealedStore;
-use crate::azure::failure::{Ask, Failure};
+use crate::azure::failure::{self, Ask};
 use crate::azure::wire::Call;
 use crate::error::ListError;
 use crate::sealed::{
@@ -137,7 +137,7 @@ impl BlobSealedStore {
             marker,
             ..BlobContainerClientListBlobsOptions::default()
         };
-        let failed = |error| Failure::of(&error, &call, Ask::ReadBlobs).into_list(self.describe());
+        let failed = |error| failure::of(&error, &call, Ask::ReadBlobs).into_list(self.describe());
         let mut pages = self
             .container
             .client

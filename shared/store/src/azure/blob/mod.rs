@@ -21,9 +21,10 @@ use futures_util::StreamExt;
 use md5::{Digest, Md5};
 
 use super::access::{Access, AccessError, Way};
-use super::failure::{Ask, Failure};
+use super::failure::{self, Ask};
 use super::wire::{Call, whole_bytes};
 use crate::address::StoreAddress;
+use crate::failure::Failure;
 
 pub use sealed::BlobSealedStore;
 
@@ -164,7 +165,7 @@ impl Container {
         let blob = self.blob(key).block_blob_client();
         blob.upload(bytes.into(), Some(options))
             .await
-            .map_err(|error| Failure::of(&error, &call, Ask::WriteBlobs))
+            .map_err(|error| failure::of(&error, &call, Ask::WriteBlobs))
     }
 
     /// Reads a whole blob of at most `max_bytes`, in one request, and checks it
@@ -179,7 +180,7 @@ impl Container {
             partition_size: NonZero::new(first),
             ..BlobClientDownloadOptions::default()
         };
-        let failed = |error| Failure::of(&error, &call, Ask::ReadBlobs);
+        let failed = |error| failure::of(&error, &call, Ask::ReadBlobs);
         let result = self
             .blob(key)
             .download(Some(options))
@@ -215,7 +216,7 @@ impl Container {
             method_options: call.options(),
             ..BlobClientGetPropertiesOptions::default()
         };
-        let failed = |error| Failure::of(&error, &call, Ask::ReadBlobs);
+        let failed = |error| failure::of(&error, &call, Ask::ReadBlobs);
         let found = self
             .blob(key)
             .get_properties(Some(options))

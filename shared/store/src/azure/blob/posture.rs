@@ -10,8 +10,9 @@ use super::BlobSealedStore;
 use super::judge::{Judge, READ_POLICY, policy_of, setting};
 use super::listing::ContainerPolicy;
 use crate::azure::arm::{NotRead, STORAGE_VERSION};
-use crate::azure::failure::{Ask, Failure};
+use crate::azure::failure::{self, Ask};
 use crate::azure::wire::Call;
+use crate::failure::Failure;
 use crate::posture::{Aspect, Expected, Setting, SettingState};
 use crate::sealed::Knowledge;
 
@@ -37,11 +38,7 @@ impl BlobSealedStore {
             method_options: call.options(),
             ..BlobContainerClientGetPropertiesOptions::default()
         };
-        let failed = |error| match Failure::of(&error, &call, Ask::ReadBlobs) {
-            // It was only asked; nothing was changed.
-            Failure::Unknown(cause) => Failure::Transient(cause),
-            failure => failure,
-        };
+        let failed = |error| failure::of(&error, &call, Ask::ReadBlobs).of_read();
         let found = self
             .container
             .client

@@ -12,9 +12,10 @@ use tokio::sync::OnceCell;
 use super::{Container, If, Immutability, ReadFailure, collect};
 use crate::azure::access::{Access, AccessError};
 use crate::azure::arm::Arm;
-use crate::azure::failure::{Ask, Failure};
+use crate::azure::failure::{self, Ask};
 use crate::azure::wire::Call;
 use crate::error::{GetError, ListError, PutError};
+use crate::failure::Failure;
 use crate::key::key_is_valid;
 use crate::posture::{Expected, Lock, Setting};
 use crate::sealed::{Knowledge, Page, Retention, SealedStore, VersionPage};
@@ -112,7 +113,7 @@ impl BlobSealedStore {
             range_get_content_md5: Some(bytes <= MAX_CHECKED_RANGE_BYTES),
             ..BlobClientDownloadOptions::default()
         };
-        let failed = |error| Failure::of(&error, &call, Ask::ReadBlobs);
+        let failed = |error| failure::of(&error, &call, Ask::ReadBlobs);
         match self.container.blob(key).download(Some(options)).await {
             Ok(result) => Ok(collect(result.body).await.map_err(failed)?),
             Err(error) if error.http_status() == Some(StatusCode::RequestedRangeNotSatisfiable) => {
