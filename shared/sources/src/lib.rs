@@ -12,6 +12,7 @@ mod input;
 mod parts;
 mod recognize;
 mod split;
+pub mod trigger;
 mod window;
 
 pub use input::{FileInput, Input};
