@@ -18,6 +18,12 @@ pub const DEFAULT_FILE: &str = "countersign.toml";
 /// A settings file has at most this many bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
+mod mail;
+mod report;
+
+pub use mail::{MailSettings, MailTls, MailWhen};
+pub use report::ReportSettings;
+
 const ENVIRONMENT_PREFIX: &str = "COUNTERSIGN_";
 
 /// Names that begin like settings but belong to the command line.
@@ -45,6 +51,10 @@ pub struct Settings {
     pub max_input_bytes: u64,
     /// C2SP witnesses outside all clouds of this deployment.
     pub outside_witnesses: Vec<OutsideWitness>,
+    /// How reports are mailed.
+    pub mail: Option<MailSettings>,
+    /// How reports are sealed and remembered.
+    pub report: Option<ReportSettings>,
     /// The chains by name; a sharded chain is one entry a shard.
     pub chains: Vec<ChainSettings>,
     /// The witnesses by name.
@@ -273,6 +283,8 @@ struct File {
     max_input_bytes: Option<u64>,
     #[serde(default)]
     outside_witnesses: Vec<OutsideWitness>,
+    mail: Option<mail::FileMail>,
+    report: Option<report::FileReport>,
     #[serde(default)]
     chain: BTreeMap<String, FileChain>,
     #[serde(default)]
@@ -357,8 +369,12 @@ impl File {
         for (name, witness) in &self.witness {
             witnesses.push(witness.check(name, &self.domain, &folder, &chains)?);
         }
+        let mail = self.mail.map(|mail| mail.check(&folder)).transpose()?;
+        let report = self.report.map(|report| report.check(&folder, &chains));
         let settings = Settings {
             policy: folder.join(&self.policy),
+            mail,
+            report: report.transpose()?,
             folder,
             domain: self.domain,
             anchor_grace,
@@ -566,6 +582,13 @@ fn duration(text: &str) -> Option<Duration> {
 /// Sets `CHAIN_<NAME>_<KEY>`, `WITNESS_<NAME>_<KEY>` or `<KEY>` in a table. Names
 /// are those of the file, compared without case and with `-` as `_`.
 fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
+    for kind in ["mail", "report"] {
+        if let Some(rest) = key.strip_prefix(&format!("{}_", kind.to_ascii_uppercase()))
+            && let Some(entry) = table.get_mut(kind).and_then(toml::Value::as_table_mut)
+        {
+            return set_value(entry, &rest.to_ascii_lowercase(), value);
+        }
+    }
     for kind in ["chain", "witness"] {
         let prefix = format!("{}_", kind.to_ascii_uppercase());
         let Some(rest) = key.strip_prefix(&prefix) else {
@@ -588,7 +611,7 @@ fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
     set_value(table, &key.to_ascii_lowercase(), value)
 }
 
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 26] = [
     "domain",
     "policy",
     "anchor_grace",
@@ -608,6 +631,13 @@ const KNOWN: [&str; 19] = [
     "shards",
     "state",
     "chain",
+    "server",
+    "tls",
+    "user",
+    "password",
+    "from",
+    "to",
+    "when",
 ];
 
 fn set_value(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
@@ -626,7 +656,7 @@ fn set_value(table: &mut toml::Table, key: &str, value: &str) -> Result<(), Stri
             .map(toml::Value::Boolean)
             .map_err(|_| "must be true or false")?,
         // A comma-separated list.
-        "fail_on" => {
+        "fail_on" | "to" => {
             let codes = value
                 .split(',')
                 .map(str::trim)

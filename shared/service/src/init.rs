@@ -161,6 +161,9 @@ async fn make_keys(
         report.keys += usize::from(keys::make_seed(&witness.key, stores).await?);
         witnesses.push(keys::witness_signer(witness, stores).await?);
     }
+    if let Some(reports) = &settings.report {
+        report.keys += usize::from(keys::make_seed(&reports.key, stores).await?);
+    }
     Ok(Signers { chains, witnesses })
 }
 

@@ -209,6 +209,19 @@ pub async fn witness_signer(
     signer(&witness.key, name, KeyKind::Witness, None, stores).await
 }
 
+/// The signer of a key that is neither a chain's nor a witness's.
+///
+/// # Errors
+/// When it cannot be read or reached.
+pub async fn named_signer(
+    address: &KeyAddress,
+    name: &str,
+    kind: KeyKind,
+    stores: &Stores,
+) -> Result<Arc<dyn Signer>, KeyOpenError> {
+    signer(address, name, kind, None, stores).await
+}
+
 /// Makes a seed where there is none; says whether it did. A key of a key service
 /// is made by its owner.
 ///
@@ -308,6 +321,18 @@ async fn read_secret(secret: &dyn Secret) -> Result<Seed, KeyOpenError> {
 }
 
 fn read_seed(path: &Path) -> Result<Seed, KeyOpenError> {
+    let bytes = read_secret_file(path, MAX_SEED_BYTES)?;
+    Seed::parse(&bytes).map_err(|error| KeyOpenError::Seed {
+        key: path.display().to_string(),
+        error,
+    })
+}
+
+/// Reads a file that none but its owner may read.
+pub(crate) fn read_secret_file(
+    path: &Path,
+    max_bytes: usize,
+) -> Result<Zeroizing<Vec<u8>>, KeyOpenError> {
     let read = |error| KeyOpenError::Read {
         path: path.to_owned(),
         error,
@@ -319,14 +344,10 @@ fn read_seed(path: &Path) -> Result<Seed, KeyOpenError> {
             path: path.to_owned(),
         });
     }
-    if !metadata.is_file() || metadata.len() > MAX_SEED_BYTES as u64 {
-        return Err(read(std::io::Error::other("it is not a seed file")));
+    if !metadata.is_file() || metadata.len() > max_bytes as u64 {
+        return Err(read(std::io::Error::other("it is no file of a key")));
     }
-    let bytes = Zeroizing::new(std::fs::read(path).map_err(read)?);
-    Seed::parse(&bytes).map_err(|error| KeyOpenError::Seed {
-        key: path.display().to_string(),
-        error,
-    })
+    Ok(Zeroizing::new(std::fs::read(path).map_err(read)?))
 }
 
 #[cfg(test)]

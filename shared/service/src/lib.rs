@@ -6,6 +6,7 @@
 //! pinned policy.
 
 pub mod anchor;
+pub mod attest;
 pub mod chain;
 pub mod clock;
 pub mod config;
@@ -13,14 +14,22 @@ mod files;
 mod find;
 pub mod head;
 pub mod init;
+#[cfg(feature = "function")]
+pub mod intake;
 pub mod keys;
+#[cfg(feature = "mail")]
+pub mod mail;
 pub mod objects;
 pub mod outside;
 mod printable;
 pub mod prove;
 pub mod publish;
+#[cfg(feature = "mail")]
+pub mod scheduled;
 pub mod seal;
 pub mod stores;
+#[cfg(feature = "function")]
+pub mod telemetry;
 pub mod timeline;
 pub mod verify;
 pub mod witness;

@@ -50,6 +50,7 @@ impl Failure {
     }
 
     /// Of a call that changes nothing: whether it was carried out is the same.
+    #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
     pub(crate) fn of_read(self) -> Self {
         match self {
             Self::Unknown(cause) => Self::Transient(cause),

@@ -19,6 +19,7 @@ mod failure;
 mod head;
 mod key;
 mod listing;
+mod logs;
 mod posture;
 mod sealed;
 mod secret;
@@ -41,6 +42,7 @@ pub use error::{BoxError, GetError, HeadError, ListError, PutError, SwapError};
 pub use head::{HeadStore, MAX_HEAD_BYTES, Stored, Version};
 pub use key::{MAX_KEY_BYTES, key_is_valid};
 pub use listing::{ObjectPages, VersionPages};
+pub use logs::{LogObject, LogStore};
 pub use posture::{Aspect, Expected, Lock, Setting, SettingState};
 pub use sealed::{
     Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionLock,

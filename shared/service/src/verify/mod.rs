@@ -22,14 +22,16 @@ mod room;
 mod run;
 mod series;
 mod since;
-mod summary;
+pub(crate) mod summary;
 mod text;
 mod tiles;
 mod volume;
 mod walk;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+
+use std::collections::BTreeMap;
 
 use countersign_core::merkle::Hash;
 
@@ -51,6 +53,8 @@ pub struct Options {
     pub chain: Option<String>,
     /// Begin at a size that is trusted.
     pub since: Option<Since>,
+    /// The same for several chains, by origin: what a schedule remembers.
+    pub trusted: BTreeMap<String, Since>,
     /// Milliseconds since 1970 that ages are taken from instead of now.
     pub at_millis: Option<u64>,
     /// Objects that are asked for at a time; as many as suit the store where none

@@ -114,6 +114,9 @@ pub struct ChainReport {
     pub size: u64,
     /// The newest checkpoint's size; 0 without one.
     pub published: u64,
+    /// The root of the newest checkpoint.
+    #[serde(skip)]
+    pub published_root: Option<Hash>,
     /// The root at `size`, where it could be computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<Hash>,

@@ -117,7 +117,7 @@ impl<'a> Run<'a> {
             subjects.push(Subject {
                 chain,
                 asked,
-                since: self.options.since.filter(|since| asked && since.size > 0),
+                since: self.since(chain, asked),
                 checks: Checks::new(Arc::clone(&fail_on)),
                 first_head: heads::read(chain).await,
                 anchors: Anchors::default(),
@@ -131,6 +131,13 @@ impl<'a> Run<'a> {
             subject.anchors = anchors::load(deployment, subject.chain, started, concurrency).await;
         }
         Ok(subjects)
+    }
+
+    /// Where reading of a chain begins.
+    fn since(&self, chain: &Chain, asked: bool) -> Option<Since> {
+        let trusted = self.options.trusted.get(chain.origin()).copied();
+        let since = self.options.since.filter(|_| asked).or(trusted);
+        since.filter(|since| since.size > 0)
     }
 
     async fn list(&self, subject: &mut Subject<'_>) {
@@ -365,6 +372,7 @@ impl<'a> Run<'a> {
                 origin: subject.chain.origin().to_owned(),
                 size: 0,
                 published: 0,
+                published_root: None,
                 root: None,
                 segments: 0,
                 records: 0,
@@ -384,6 +392,7 @@ impl<'a> Run<'a> {
             };
             if let Some(body) = subject.read {
                 report.published = body.published();
+                report.published_root = body.checkpoints.last().map(|(_, root)| *root);
                 let history = body.history;
                 let times = || history.facts.iter().filter_map(|fact| fact.sealed_at);
                 report.size = history.end;

@@ -7,10 +7,10 @@ use super::posture::millis;
 use super::report::{AnchorReport, ChainReport, CheckReport, Finding, Report, Status};
 
 /// Rows of findings; the rest are counted.
-pub(super) const MAX_CAUSES: usize = 20;
+pub(crate) const MAX_CAUSES: usize = 20;
 
 /// What an auditor quotes.
-pub(super) fn sentence(report: &Report) -> String {
+pub(crate) fn sentence(report: &Report) -> String {
     let records: u64 = report.chains.iter().map(|chain| chain.records).sum();
     let firsts = report.chains.iter().filter_map(|chain| chain.span);
     let span = firsts.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
@@ -47,7 +47,7 @@ pub(super) fn sentence(report: &Report) -> String {
 }
 
 /// Where the heads came from that the stored history was compared with.
-pub(super) fn expected_heads(report: &Report) -> String {
+pub(crate) fn expected_heads(report: &Report) -> String {
     let anchors = count(report.anchors.len(), "anchor", "anchors");
     let mut text = format!(
         "the head stores, read first and again last; {anchors}, from the witnesses' stores and from records in the chains of their clouds"
@@ -63,16 +63,16 @@ pub(super) fn expected_heads(report: &Report) -> String {
 }
 
 /// Findings of one chain and code.
-pub(super) struct Cause<'a> {
-    pub(super) chain: &'a ChainReport,
-    pub(super) check: &'a CheckReport,
+pub(crate) struct Cause<'a> {
+    pub(crate) chain: &'a ChainReport,
+    pub(crate) check: &'a CheckReport,
     /// The first of them.
-    pub(super) finding: &'a Finding,
-    pub(super) count: usize,
+    pub(crate) finding: &'a Finding,
+    pub(crate) count: usize,
 }
 
 /// One row per cause, those that fail and those that matter most first.
-pub(super) fn causes(report: &Report) -> Vec<Cause<'_>> {
+pub(crate) fn causes(report: &Report) -> Vec<Cause<'_>> {
     let mut causes: Vec<Cause<'_>> = Vec::new();
     for chain in &report.chains {
         for check in &chain.checks {
@@ -98,7 +98,7 @@ pub(super) fn causes(report: &Report) -> Vec<Cause<'_>> {
 }
 
 /// The title of a cause, and of how many findings the first is shown.
-pub(super) fn cause_title(cause: &Cause<'_>) -> String {
+pub(crate) fn cause_title(cause: &Cause<'_>) -> String {
     match cause.count {
         1 => cause.finding.title.to_owned(),
         count => format!(
@@ -109,16 +109,16 @@ pub(super) fn cause_title(cause: &Cause<'_>) -> String {
 }
 
 /// A reason that checks give, and the chains that it holds for.
-pub(super) struct Reason<'a> {
-    pub(super) reason: &'a str,
-    pub(super) checks: Vec<&'static str>,
+pub(crate) struct Reason<'a> {
+    pub(crate) reason: &'a str,
+    pub(crate) checks: Vec<&'static str>,
     /// None: all.
-    pub(super) chains: Option<Vec<&'a str>>,
+    pub(crate) chains: Option<Vec<&'a str>>,
 }
 
 impl Reason<'_> {
     /// The names of the checks; of many the first ones.
-    pub(super) fn checks_text(&self) -> String {
+    pub(crate) fn checks_text(&self) -> String {
         match self.checks.as_slice() {
             [first, second, third, rest @ ..] if rest.len() > 3 => {
                 format!("{first}, {second}, {third} and {} more", rest.len())
@@ -130,7 +130,7 @@ impl Reason<'_> {
 
 /// Why checks are unknown or were skipped, and what those that passed or failed
 /// remark: those together that say the same of the same chains.
-pub(super) fn reasons<'a>(report: &'a Report, of: &[Status]) -> Vec<Reason<'a>> {
+pub(crate) fn reasons<'a>(report: &'a Report, of: &[Status]) -> Vec<Reason<'a>> {
     let mut chains_of: BTreeMap<(&str, Check), Vec<&str>> = BTreeMap::new();
     for chain in &report.chains {
         let checks = chain.checks.iter();
@@ -157,18 +157,18 @@ pub(super) fn reasons<'a>(report: &'a Report, of: &[Status]) -> Vec<Reason<'a>> 
 }
 
 /// A chain and a witness that should countersign it, or does.
-pub(super) struct Pair<'a> {
-    pub(super) chain: &'a ChainReport,
-    pub(super) witness: &'a str,
-    pub(super) anchors: usize,
+pub(crate) struct Pair<'a> {
+    pub(crate) chain: &'a ChainReport,
+    pub(crate) witness: &'a str,
+    pub(crate) anchors: usize,
     /// Anchors that hold.
-    pub(super) good: usize,
+    pub(crate) good: usize,
     /// The newest that holds.
-    pub(super) newest: Option<&'a AnchorReport>,
+    pub(crate) newest: Option<&'a AnchorReport>,
 }
 
 /// Who countersigned whom: by chain, its own witnesses first.
-pub(super) fn pairs(report: &Report) -> Vec<Pair<'_>> {
+pub(crate) fn pairs(report: &Report) -> Vec<Pair<'_>> {
     let mut pairs: HashMap<(&str, &str), Pair<'_>> = HashMap::new();
     let mut order = Vec::new();
     for chain in &report.chains {
@@ -219,7 +219,7 @@ fn empty<'a>(chain: &'a ChainReport, witness: &'a str) -> Pair<'a> {
 
 impl Pair<'_> {
     /// `12`, or `10 of 12` where not all hold.
-    pub(super) fn count(&self) -> String {
+    pub(crate) fn count(&self) -> String {
         match self.good {
             good if good == self.anchors => good.to_string(),
             good => format!("{good} of {}", self.anchors),
@@ -228,7 +228,7 @@ impl Pair<'_> {
 }
 
 /// How a chain stands as a whole.
-pub(super) fn state(chain: &ChainReport) -> Status {
+pub(crate) fn state(chain: &ChainReport) -> Status {
     let has = |status| chain.checks.iter().any(|check| check.status == status);
     match (has(Status::Fail), has(Status::Unknown)) {
         (true, _) => Status::Fail,
@@ -238,7 +238,7 @@ pub(super) fn state(chain: &ChainReport) -> Status {
 }
 
 /// [`state`] in a word.
-pub(super) fn state_word(chain: &ChainReport) -> &'static str {
+pub(crate) fn state_word(chain: &ChainReport) -> &'static str {
     match state(chain) {
         Status::Fail => "FAILED",
         Status::Unknown => "incomplete",
@@ -247,18 +247,18 @@ pub(super) fn state_word(chain: &ChainReport) -> &'static str {
 }
 
 /// `1 chain`, `2 chains`.
-pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A name without the domain, which the headline says.
-pub(super) fn short<'a>(name: &'a str, report: &Report) -> &'a str {
+pub(crate) fn short<'a>(name: &'a str, report: &Report) -> &'a str {
     let rest = name.strip_prefix(&*report.domain);
     rest.and_then(|rest| rest.strip_prefix('/')).unwrap_or(name)
 }
 
 /// The end of a name that is too long: names differ there.
-pub(super) fn tail(name: &str, width: usize) -> String {
+pub(crate) fn tail(name: &str, width: usize) -> String {
     let length = name.chars().count();
     if length <= width {
         return name.to_owned();
@@ -268,7 +268,7 @@ pub(super) fn tail(name: &str, width: usize) -> String {
 }
 
 /// How long before the time of judgement, in its two largest units.
-pub(super) fn age(at_millis: i64, report: &Report) -> String {
+pub(crate) fn age(at_millis: i64, report: &Report) -> String {
     let seconds = report
         .judged_at_millis
         .saturating_sub(at_millis)
@@ -284,7 +284,7 @@ pub(super) fn age(at_millis: i64, report: &Report) -> String {
 }
 
 /// Bytes, in a unit that leaves at most four characters.
-pub(super) fn size_text(bytes: u64) -> String {
+pub(crate) fn size_text(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1000 {
         return format!("{bytes} B");

@@ -18,7 +18,7 @@ const CLOUDS: [&str; 3] = ["aws", "azure", "gcp"];
 const AWS: &str = "audit.example.org/aws";
 
 /// Rounds of two segments, a publication and anchors in every cloud.
-pub(super) async fn world(rounds: usize) -> World {
+pub(crate) async fn world(rounds: usize) -> World {
     let world = World::new(&CLOUDS).await;
     extend(&world, 0..rounds).await;
     world
@@ -42,7 +42,7 @@ async fn extend(world: &World, rounds: std::ops::Range<usize>) {
 }
 
 impl World {
-    pub(super) async fn verified(&self, options: &Options) -> Report {
+    pub(crate) async fn verified(&self, options: &Options) -> Report {
         let report = verify(&self.deployment, options, &*self.clock, &()).await;
         report.unwrap()
     }

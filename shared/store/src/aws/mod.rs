@@ -9,6 +9,7 @@ mod dynamodb;
 mod failure;
 mod guard;
 mod kms;
+mod logs;
 mod s3;
 mod secret;
 
@@ -18,6 +19,7 @@ mod tests;
 pub use access::{Access, AccessError};
 pub use dynamodb::DynamoHeadStore;
 pub use kms::KmsKey;
+pub use logs::S3Logs;
 pub use s3::S3SealedStore;
 pub use secret::SecretsManagerSecret;
 

@@ -19,6 +19,7 @@ mod failure;
 mod gcs;
 mod head;
 mod kms;
+mod logs;
 mod secret;
 
 #[cfg(test)]
@@ -28,4 +29,5 @@ pub use access::{Access, AccessError, Endpoint, Endpoints};
 pub use gcs::GcsSealedStore;
 pub use head::GcsHeadStore;
 pub use kms::KmsKey;
+pub use logs::GcsLogs;
 pub use secret::SecretManagerSecret;

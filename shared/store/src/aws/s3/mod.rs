@@ -1,5 +1,6 @@
 //! The sealed store in an S3 bucket.
 
+mod body;
 mod policy;
 mod posture;
 mod versions;
@@ -18,14 +19,16 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::retry::RetryConfig;
 use bytes::{Bytes, BytesMut};
 
-use super::access::{Access, AccessError, STALL_GRACE, transfer_time, write_timeouts};
-use super::failure::{self, Answer, Asked, causes, find};
+use super::access::{Access, AccessError, write_timeouts};
+use super::failure::{self, Answer, Asked};
 use crate::address::{Bucket, StoreAddress};
 use crate::error::{GetError, ListError, PutError};
 use crate::failure::Failure;
 use crate::key::{MAX_KEY_BYTES, key_is_valid};
 use crate::posture::{Expected, Lock, Setting};
 use crate::sealed::{Knowledge, ObjectMeta, Page, Retention, SealedStore, VersionPage};
+
+pub(super) use body::drain;
 
 /// Larger than any object of S3, and a number that every server reads.
 const BEYOND_ANY_OBJECT: u64 = 1 << 50;
@@ -232,62 +235,19 @@ impl S3SealedStore {
     async fn collect(
         &self,
         key: &str,
-        mut body: ByteStream,
+        body: ByteStream,
         length: u64,
         limit: u64,
     ) -> Result<Bytes, GetError> {
-        let object = || self.object(key);
         // What is announced is not believed before it comes.
         let expected = usize::try_from(length.min(MAX_RESERVED_BYTES)).unwrap_or(0);
         let mut content = BytesMut::with_capacity(expected);
-        let read = async {
-            while let Some(chunk) = body.next().await {
-                let chunk = chunk.map_err(|error| self.body_error(key, &error))?;
-                let bytes = (content.len() + chunk.len()) as u64;
-                if bytes > limit {
-                    return Err(GetError::TooLarge {
-                        object: object(),
-                        bytes,
-                        limit,
-                    });
-                }
-                content.extend_from_slice(&chunk);
-            }
+        let keep = |chunk: Bytes| {
+            content.extend_from_slice(&chunk);
             Ok(())
         };
-        // The stall protection sees an answer that stops. This ends one that
-        // drips.
-        let time = STALL_GRACE + transfer_time(length);
-        match tokio::time::timeout(time, read).await {
-            Ok(read) => read?,
-            Err(_) => {
-                return Err(GetError::Transient {
-                    object: object(),
-                    cause: format!("its {length} bytes did not come within {time:?}").into(),
-                });
-            }
-        }
-        if content.len() as u64 != length {
-            return Err(GetError::Transient {
-                object: object(),
-                cause: format!("{} bytes came where {length} were announced", content.len()).into(),
-            });
-        }
+        drain(&self.object(key), body, length, limit, keep).await?;
         Ok(content.freeze())
-    }
-
-    fn body_error(&self, key: &str, error: &aws_sdk_s3::primitives::ByteStreamError) -> GetError {
-        let object = self.object(key);
-        if find::<aws_smithy_checksums::body::validate::Error>(error).is_some() {
-            return GetError::Corrupt {
-                object,
-                reason: "what was read does not have the checksum that S3 keeps of it".to_owned(),
-            };
-        }
-        GetError::Transient {
-            object,
-            cause: format!("the answer broke off: {}", causes(error)).into(),
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Objects of a part of a bucket: read whole or in part, and written under a
 //! condition on their generation.
 
+use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -170,7 +171,7 @@ impl Objects {
         key: &str,
         max_bytes: u64,
     ) -> Result<Whole, ReadFailure> {
-        let mut response = self.open(key, ReadRange::all()).await?;
+        let mut response = self.open(key, None, ReadRange::all()).await?;
         let object = response.object();
         let size = u64::try_from(object.size).unwrap_or(0);
         if size > max_bytes {
@@ -184,6 +185,24 @@ impl Objects {
             self.check(key, generation, &bytes).await?;
         }
         Ok(Whole { bytes, generation })
+    }
+
+    /// Hands the bytes of an object, at `generation` where one is given, to `keep`
+    /// as they come, if it has at most `max_bytes`; gives its size.
+    pub(in super::super) async fn read_to(
+        &self,
+        key: &str,
+        generation: Option<i64>,
+        max_bytes: u64,
+        keep: impl FnMut(&[u8]) -> io::Result<()> + Send,
+    ) -> Result<u64, ReadFailure> {
+        let mut response = self.open(key, generation, ReadRange::all()).await?;
+        let size = u64::try_from(response.object().size).unwrap_or(0);
+        if size > max_bytes {
+            return Err(ReadFailure::TooLarge(size));
+        }
+        // The SDK checks the CRC32C that comes with the bytes.
+        self.pour(&mut response, max_bytes, keep).await
     }
 
     /// Reads a part of an object. No checksum covers a part: what protects it
@@ -202,7 +221,7 @@ impl Objects {
         }
         let count = count.min(last - range.start);
         let part = ReadRange::segment(range.start, count);
-        let mut response = match self.open(key, part).await {
+        let mut response = match self.open(key, None, part).await {
             Err(ReadFailure::Failed(Failure::Answer(Answer { status: 416, .. }))) => {
                 return Ok(Bytes::new());
             }
@@ -220,14 +239,21 @@ impl Objects {
         Ok(bytes)
     }
 
-    async fn open(&self, key: &str, range: ReadRange) -> Result<ReadObjectResponse, ReadFailure> {
+    async fn open(
+        &self,
+        key: &str,
+        generation: Option<i64>,
+        range: ReadRange,
+    ) -> Result<ReadObjectResponse, ReadFailure> {
         let storage = self.access.storage().await.map_err(ReadFailure::Failed)?;
         let bucket = format!("projects/_/buckets/{}", self.bucket);
-        let read = storage
+        let mut read = storage
             .read_object(bucket, self.name(key))
-            .set_read_range(range)
-            .send();
-        match timeout(FIRST_BYTE, read).await {
+            .set_read_range(range);
+        if let Some(generation) = generation {
+            read = read.set_generation(generation);
+        }
+        match timeout(FIRST_BYTE, read.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(self.read_failure(key, Failure::of_sdk(&error, true)).await),
             Err(_) => Err(ReadFailure::Failed(self.silence(FIRST_BYTE))),
@@ -242,9 +268,24 @@ impl Objects {
     ) -> Result<Bytes, ReadFailure> {
         let capacity = usize::try_from(expected).unwrap_or(0);
         let mut bytes = BytesMut::with_capacity(capacity);
+        let keep = |part: &[u8]| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        };
+        self.pour(response, max_bytes, keep).await?;
+        Ok(bytes.freeze())
+    }
+
+    async fn pour(
+        &self,
+        response: &mut ReadObjectResponse,
+        max_bytes: u64,
+        mut keep: impl FnMut(&[u8]) -> io::Result<()> + Send,
+    ) -> Result<u64, ReadFailure> {
+        let mut total = 0;
         loop {
             let next = match timeout(NEXT_PART, response.next()).await {
-                Ok(None) => return Ok(bytes.freeze()),
+                Ok(None) => return Ok(total),
                 Ok(Some(next)) => next,
                 Err(_) => return Err(ReadFailure::Failed(self.silence(NEXT_PART))),
             };
@@ -255,11 +296,14 @@ impl Objects {
                     failure => ReadFailure::Failed(failure),
                 }
             })?;
-            let total = (bytes.len() + part.len()) as u64;
+            total += part.len() as u64;
             if total > max_bytes {
                 return Err(ReadFailure::TooLarge(total));
             }
-            bytes.extend_from_slice(&part);
+            keep(&part).map_err(|error| {
+                let cause = format!("what came could not be kept: {error}");
+                ReadFailure::Failed(Failure::NotSent(cause.into()))
+            })?;
         }
     }
 
