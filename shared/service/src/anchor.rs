@@ -73,7 +73,8 @@ pub enum AnchorError {
 }
 
 impl AnchorError {
-    fn is_alarm(&self) -> bool {
+    /// Whether something stands where it does not belong, or contradicts.
+    pub fn is_alarm(&self) -> bool {
         use crate::objects::WriteError::Differs;
         matches!(
             self,

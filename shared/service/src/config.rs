@@ -26,8 +26,8 @@ pub use report::ReportSettings;
 
 const ENVIRONMENT_PREFIX: &str = "COUNTERSIGN_";
 
-/// Names that begin like settings but belong to the command line.
-const ENVIRONMENT_OF_CLI: [&str; 1] = ["COUNTERSIGN_CONFIG"];
+/// Names that begin like settings but belong to the programs.
+const ENVIRONMENT_OF_PROGRAMS: [&str; 2] = ["COUNTERSIGN_CONFIG", "COUNTERSIGN_SEAL_CHAIN"];
 
 /// Settings that were checked: names resolved, defaults filled in, paths made
 /// relative to the settings file's folder.
@@ -220,7 +220,7 @@ impl Settings {
         let mut table: toml::Table = text.parse().map_err(parse)?;
         for (name, value) in environment {
             if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX)
-                && !ENVIRONMENT_OF_CLI.contains(&&*name)
+                && !ENVIRONMENT_OF_PROGRAMS.contains(&&*name)
             {
                 set(&mut table, key, &value).map_err(|error| ConfigError::Environment {
                     name: printable(&name),

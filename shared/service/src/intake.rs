@@ -73,6 +73,18 @@ pub enum IntakeError {
     Seal(#[from] GroupError),
 }
 
+impl IntakeError {
+    /// Whether the delivery itself is broken, so that it fails as often as it comes.
+    pub fn is_poison(&self) -> bool {
+        use countersign_sources::SourceError;
+        matches!(
+            self,
+            Self::Seal(GroupError::Source { error, .. })
+                if !matches!(error, SourceError::Read(_) | SourceError::Changed)
+        )
+    }
+}
+
 /// What became of the deliveries of one call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken {
@@ -131,11 +143,7 @@ impl Intake {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn of(
-        sealers: Vec<Sealer>,
-        max_input_bytes: u64,
-        logs: Option<Arc<dyn LogStore>>,
-    ) -> Self {
+    pub fn of(sealers: Vec<Sealer>, max_input_bytes: u64, logs: Option<Arc<dyn LogStore>>) -> Self {
         Self {
             group: Group::new(sealers, max_input_bytes),
             logs,

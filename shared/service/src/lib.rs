@@ -12,6 +12,8 @@ pub mod clock;
 pub mod config;
 mod files;
 mod find;
+#[cfg(feature = "function")]
+pub mod function;
 pub mod head;
 pub mod init;
 #[cfg(feature = "function")]

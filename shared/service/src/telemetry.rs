@@ -113,7 +113,10 @@ fn metric_line(
         line.insert("_aws".to_owned(), directive);
     } else {
         line.insert("time".to_owned(), time::from_unix_millis(now_millis).into());
-        line.insert(severity_name(platform).to_owned(), severity(platform, Level::INFO).into());
+        line.insert(
+            severity_name(platform).to_owned(),
+            severity(platform, Level::INFO).into(),
+        );
         line.insert("message".to_owned(), "metrics".into());
     }
     line.insert("about".to_owned(), about.into());
@@ -140,7 +143,11 @@ where
 {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
         let own = metadata.target().starts_with("countersign");
-        let most = if own { self.level } else { self.level.min(Level::WARN) };
+        let most = if own {
+            self.level
+        } else {
+            self.level.min(Level::WARN)
+        };
         *metadata.level() <= most
     }
 
@@ -155,12 +162,17 @@ where
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
         let mut fields = Fields(Map::new());
-        fields.0.insert("time".to_owned(), time::from_unix_millis(now_millis()).into());
+        fields.0.insert(
+            "time".to_owned(),
+            time::from_unix_millis(now_millis()).into(),
+        );
         fields.0.insert(
             severity_name(self.platform).to_owned(),
             severity(self.platform, *metadata.level()).into(),
         );
-        fields.0.insert("target".to_owned(), metadata.target().into());
+        fields
+            .0
+            .insert("target".to_owned(), metadata.target().into());
         for span in context.event_scope(event).into_iter().flatten() {
             if let Some(Fields(of_span)) = span.extensions().get::<Fields>() {
                 for (name, value) in of_span {
@@ -287,15 +299,27 @@ mod tests {
 
     #[test]
     fn metrics_are_in_the_form_of_the_platform() {
-        let sealed = [Metric::count("RecordsSealed", 7), Metric::seconds("AnchorLag", 3)];
+        let sealed = [
+            Metric::count("RecordsSealed", 7),
+            Metric::seconds("AnchorLag", 3),
+        ];
         let line = metric_line(Platform::Aws, "a/aws", &sealed, 1_000).unwrap();
         let metrics = &line["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!(metrics["Metrics"][1], json!({"Name": "AnchorLag", "Unit": "Seconds"}));
+        assert_eq!(
+            metrics["Metrics"][1],
+            json!({"Name": "AnchorLag", "Unit": "Seconds"})
+        );
         assert_eq!(metrics["Dimensions"], json!([["about"]]));
         assert_eq!(line["_aws"]["Timestamp"], 1_000);
-        assert_eq!((&line["RecordsSealed"], &line["about"]), (&json!(7), &json!("a/aws")));
+        assert_eq!(
+            (&line["RecordsSealed"], &line["about"]),
+            (&json!(7), &json!("a/aws"))
+        );
         let line = metric_line(Platform::Gcp, "a/gcp", &sealed, 1_000).unwrap();
-        assert_eq!((&line["message"], &line["RecordsSealed"]), (&json!("metrics"), &json!(7)));
+        assert_eq!(
+            (&line["message"], &line["RecordsSealed"]),
+            (&json!("metrics"), &json!(7))
+        );
         assert_eq!(metric_line(Platform::Aws, "a", &[], 0), None);
     }
 }

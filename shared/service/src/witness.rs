@@ -64,6 +64,23 @@ pub enum Witnessing {
     },
 }
 
+impl std::fmt::Display for Witnessing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotPublished => f.write_str("not published yet"),
+            Self::Current { size } => write!(f, "countersigned up to {size} before"),
+            Self::Cosigned { size, .. } => write!(f, "countersigned up to {size}"),
+            Self::Contradiction { problem, evidence } => write!(
+                f,
+                "contradicts what was seen before, and was not countersigned: {problem}; both heads are kept in {evidence}"
+            ),
+            Self::Suspect { problem } => {
+                write!(f, "does not hold, and was not countersigned: {problem}")
+            }
+        }
+    }
+}
+
 /// What a witness did, and which anchors are to be sealed as records.
 #[derive(Debug, Clone)]
 pub struct Done {

@@ -1,0 +1,68 @@
+//! Seals the messages of an Event Hub: Azure Activity, Entra and resource logs.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use countersign_azure::{Function, serve};
+use countersign_core::record::Cloud;
+use countersign_service::function::{DeadLetters, Sealing, settings};
+use countersign_service::telemetry::{self, Platform};
+use countersign_sources::trigger::azure::{Hub, decode};
+
+/// The trigger's name in `function.json`.
+const BINDING: &str = "events";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    telemetry::init(Platform::Azure);
+    let served = countersign_service::runtime()?.block_on(run());
+    if let Err(error) = &served {
+        tracing::error!("the function ends: {error}");
+    }
+    served
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let settings = settings()?;
+    let sealing = Arc::new(Sealing::open(&settings, Cloud::Azure, None).await?);
+    let function = Seal {
+        sealing: Arc::clone(&sealing),
+        // The metadata name it in newer versions of the extension alone.
+        hub: Hub {
+            namespace: std::env::var("EVENT_HUB_NAMESPACE").ok(),
+        },
+        dead_letters: DeadLetters::open().await?,
+    };
+    serve(function).await?;
+    sealing.intake.close().await;
+    Ok(())
+}
+
+struct Seal {
+    sealing: Arc<Sealing>,
+    hub: Hub,
+    dead_letters: DeadLetters,
+}
+
+impl Function for Seal {
+    async fn call(&self, body: Bytes) -> Result<(), String> {
+        let sealed = async {
+            let messages = decode(&body, BINDING, &self.hub).map_err(|error| error.to_string())?;
+            let deliveries = messages.into_iter().map(|message| message.delivery);
+            self.sealing
+                .take_or_set_aside(deliveries.collect(), &self.dead_letters)
+                .await
+        };
+        match sealed.await {
+            Ok(taken) => {
+                self.sealing.tell(Platform::Azure, &taken);
+                Ok(())
+            }
+            Err(error) => {
+                self.sealing.tell_failure(Platform::Azure);
+                tracing::error!("not sealed, and to be delivered again: {error}");
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Verifies every chain, seals and mails the report, on a timer.
+
+use std::error::Error;
+
+use axum::body::Bytes;
+use countersign_azure::{Function, serve};
+use countersign_service::chain::Deployment;
+use countersign_service::function::{settings, verify};
+use countersign_service::telemetry::{self, Platform};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    telemetry::init(Platform::Azure);
+    let served = countersign_service::runtime()?.block_on(run());
+    if let Err(error) = &served {
+        tracing::error!("the function ends: {error}");
+    }
+    served
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    Ok(serve(Verify(Deployment::open(settings()?, None).await?)).await?)
+}
+
+struct Verify(Deployment);
+
+impl Function for Verify {
+    /// Whatever the timer sends: there is nothing in it to know.
+    async fn call(&self, _: Bytes) -> Result<(), String> {
+        verify(Platform::Azure, &self.0).await
+    }
+}

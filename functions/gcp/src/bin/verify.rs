@@ -1,0 +1,31 @@
+//! Verifies every chain, seals and mails the report, on a schedule.
+
+use std::error::Error;
+
+use axum::body::Bytes;
+use countersign_gcp::{Function, serve};
+use countersign_service::chain::Deployment;
+use countersign_service::function::{settings, verify};
+use countersign_service::telemetry::{self, Platform};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    telemetry::init(Platform::Gcp);
+    let served = countersign_service::runtime()?.block_on(run());
+    if let Err(error) = &served {
+        tracing::error!("the function ends: {error}");
+    }
+    served
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    Ok(serve(Verify(Deployment::open(settings()?, None).await?)).await?)
+}
+
+struct Verify(Deployment);
+
+impl Function for Verify {
+    /// Whatever the schedule sends: there is nothing in it to know.
+    async fn call(&self, _: Bytes, _: Option<&str>) -> Result<(), String> {
+        verify(Platform::Gcp, &self.0).await
+    }
+}
