@@ -22,9 +22,9 @@ pub(super) async fn compare(
     checks: &mut Checks,
 ) {
     let mut jobs = Vec::new();
-    for (id, bytes) in &truth {
+    for (nth, (id, _)) in truth.iter().enumerate() {
         if id.is_full() && stored.has(*id) {
-            jobs.push((*id, bytes));
+            jobs.push((*id, nth));
         } else if id.is_full() && reaches(*id) <= u128::from(published) {
             checks.checked(Check::Tiles, 1);
             checks.find(&codes::TILE_MISSING, Detail::object(id.path()));
@@ -32,12 +32,14 @@ pub(super) async fn compare(
         for &width in stored.widths(id.level, id.index) {
             let partial = TileId { width, ..*id };
             if width <= id.width && reaches(partial) > u128::from(since) {
-                jobs.push((partial, bytes));
+                jobs.push((partial, nth));
             }
         }
     }
-    let reads = stream::iter(jobs).map(|(id, bytes)| async move {
+    let truth = &truth;
+    let reads = stream::iter(jobs).map(|(id, nth)| async move {
         let read = get(store, &id.path(), MAX_SMALL_BYTES).await;
+        let bytes = &truth[nth].1;
         (
             id,
             read.map(|found| bytes.get(..id.byte_len()) == Some(&found[..])),
