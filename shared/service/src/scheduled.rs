@@ -364,3 +364,6 @@ impl From<StoredVerdict> for Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::fs;
 use countersign_core::merkle::Hash;
 use countersign_core::time;
 use countersign_service::clock::SystemClock;
+use countersign_service::mail::{self, Letter};
 use countersign_service::verify::{self, Options, Progress, Since, Verdict};
 use indicatif::ProgressBar;
 
@@ -17,11 +18,6 @@ use crate::ui::{Failure, Out, Outcome, Status, byte_bar, say, stdout_takes_colou
 /// # Errors
 /// When there is nothing to report: settings, policy or the question are not in order.
 pub async fn run(common: &Common, args: &Verify) -> Outcome {
-    if args.mail {
-        return Err(Failure::undone(
-            "this build sends no mail yet: leave --mail out, and mail the output",
-        ));
-    }
     let options = Options {
         chain: args.chain.clone(),
         since: args.since.as_deref().map(since).transpose()?,
@@ -29,6 +25,12 @@ pub async fn run(common: &Common, args: &Verify) -> Outcome {
         ..Options::default()
     };
     let deployment = deployment(common).await?;
+    let mail = deployment.settings.mail.as_ref();
+    if args.mail && mail.is_none() {
+        return Err(Failure::undone(
+            "--mail: the settings have no [mail] that says to whom and through which server",
+        ));
+    }
     let bar = Bar(byte_bar("verifying"));
     let report = verify::verify(&deployment, &options, &SystemClock, &bar).await;
     bar.0.finish_and_clear();
@@ -53,16 +55,33 @@ pub async fn run(common: &Common, args: &Verify) -> Outcome {
             out.finish()
         }
     };
+    let mailed = match mail.filter(|_| args.mail) {
+        Some(settings) => {
+            let letter = Letter::of_report(&report, None, &[]);
+            let sent = mail::send(settings, &deployment.stores, &letter).await;
+            sent.map(|()| {
+                say(format_args!(
+                    "mailed to {}: {}",
+                    settings.to.join(", "),
+                    letter.subject()
+                ));
+            })
+            .map_err(Failure::undone)
+        }
+        None => Ok(()),
+    };
     let status = match report.result {
         Verdict::Verified => Status::Well,
         Verdict::Failed => Status::Failed,
         Verdict::Incomplete => Status::Undone,
     };
-    // A verdict that was reached outweighs that it could not be written down.
-    match written {
-        Err(failure) if status != Status::Failed => return Err(failure),
-        Err(failure) => say(format_args!("countersign: {}", failure.message)),
-        Ok(()) => {}
+    // A verdict that was reached outweighs that it could not be told.
+    for told in [written, mailed] {
+        match told {
+            Err(failure) if status != Status::Failed => return Err(failure),
+            Err(failure) => say(format_args!("countersign: {}", failure.message)),
+            Ok(()) => {}
+        }
     }
     Ok(status)
 }

@@ -6,6 +6,7 @@
 
 #[cfg(unix)]
 mod hostile;
+mod mail;
 mod survive;
 
 use std::fs;
@@ -165,7 +166,6 @@ fn what_cannot_be_done_is_2_and_says_what_next() {
         (&["log"], "--config"),
         (&["log", "--format", "ocsf"], "--format json"),
         (&["log", "--since", "yesterday"], "RFC 3339"),
-        (&["verify", "--mail"], "mail"),
         (&["check", "proof.json"], "--policy"),
         (&["check", "proof.json", "--policy", "none"], "none"),
         (&["prove", "--chain", "aws"], "--index"),
