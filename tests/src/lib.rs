@@ -21,6 +21,7 @@ use countersign_service::seal::{Incoming, Job, JobError, Receipt, Sealer};
 use countersign_service::verify::{self, Options};
 use serde_json::Value;
 
+pub mod functions;
 pub mod stand_ins;
 pub mod targets;
 

@@ -27,7 +27,11 @@ pub use report::ReportSettings;
 const ENVIRONMENT_PREFIX: &str = "COUNTERSIGN_";
 
 /// Names that begin like settings but belong to the programs.
-const ENVIRONMENT_OF_PROGRAMS: [&str; 2] = ["COUNTERSIGN_CONFIG", "COUNTERSIGN_SEAL_CHAIN"];
+const ENVIRONMENT_OF_PROGRAMS: [&str; 3] = [
+    "COUNTERSIGN_CONFIG",
+    "COUNTERSIGN_DEAD_LETTERS",
+    "COUNTERSIGN_SEAL_CHAIN",
+];
 
 /// Settings that were checked: names resolved, defaults filled in, paths made
 /// relative to the settings file's folder.
