@@ -8,6 +8,8 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::error::{GetError, HeadError, ListError, PutError, SwapError};
+#[cfg(any(feature = "azure", feature = "gcp"))]
+use crate::federation::FederationError;
 use crate::key::INVALID_KEY;
 use crate::secret::SecretError;
 
@@ -16,7 +18,7 @@ const MAX_MESSAGE_BYTES: usize = 400;
 
 /// How a call failed.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The bucket or table is not there.
     NoStore,
     /// Certainly not done, and a person must act.
@@ -29,19 +31,19 @@ pub(super) enum Failure {
 
 /// What was asked, for the messages.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     /// The permission it takes: `s3:PutObject`.
-    pub(super) permission: &'static str,
+    pub(crate) permission: &'static str,
     /// What it takes it on: `arn:aws:s3:::bucket/*`.
-    pub(super) resource: &'a str,
+    pub(crate) resource: &'a str,
 }
 
 /// What a service answered, besides success.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub(super) status: u16,
     /// Its word for the error: `AccessDenied`. Empty where it gave none.
-    pub(super) code: String,
+    pub(crate) code: String,
     pub(super) message: String,
     /// Where the bucket is, as S3 says to who asks elsewhere.
     region: Option<String>,
@@ -49,7 +51,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// The answer, if there was one.
-    pub(super) fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Self> {
+    pub(crate) fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Self> {
         let SdkError::ServiceError(context) = error else {
             return None;
         };
@@ -206,20 +208,21 @@ const RUN_INIT: &str = "correct the setting, or run init once the infrastructure
 
 impl Failure {
     /// The class of an error, as far as it does not depend on the call.
-    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>, asked: Asked<'_>) -> Self
+    pub(crate) fn of<E>(error: &SdkError<E, HttpResponse>, asked: Asked<'_>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         if let Some(answer) = Answer::of(error) {
             return answer.class(asked);
         }
+        #[cfg(any(feature = "azure", feature = "gcp"))]
+        if let Some(known) = FederationError::find(error) {
+            return Self::of_federation(known);
+        }
         // The library's own words, "dispatch failure", say less than the cause.
         let causes = error.source().map_or_else(|| causes(error), causes);
         if find::<CredentialsError>(error).is_some() {
-            return Self::Refused {
-                reason: format!("no usable AWS credentials ({causes})"),
-                next: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is attached".to_owned(),
-            };
+            return Self::no_credentials(&causes);
         }
         match error {
             SdkError::ConstructionFailure(_) => Self::Refused {
@@ -249,6 +252,36 @@ impl Failure {
                 "no answer in time: {causes}; check the network and the endpoint"
             )),
             _ => Self::Unknown(causes),
+        }
+    }
+
+    pub(super) fn no_credentials(causes: &str) -> Self {
+        Self::Refused {
+            reason: format!("no usable AWS credentials ({causes})"),
+            next: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is attached".to_owned(),
+        }
+    }
+
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    fn of_federation(error: &FederationError) -> Self {
+        match error.transient {
+            true => Self::Transient(error.to_string()),
+            false => Self::Refused {
+                reason: error.reason(),
+                next: error.next.clone(),
+            },
+        }
+    }
+
+    /// The reason, what to do, and whether it may go away by itself, of a call
+    /// that changes nothing.
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    pub(crate) fn into_parts(self) -> (String, String, bool) {
+        let again = "it may be tried again";
+        match self {
+            Self::NoStore => (NO_BUCKET.to_owned(), RUN_INIT.to_owned(), false),
+            Self::Refused { reason, next } => (reason, next, false),
+            Self::Transient(reason) | Self::Unknown(reason) => (reason, again.to_owned(), true),
         }
     }
 

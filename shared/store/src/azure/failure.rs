@@ -5,6 +5,8 @@ use azure_core::http::StatusCode;
 
 use super::wire::Call;
 use crate::error::{BoxError, GetError, HeadError, ListError, PutError, SwapError};
+#[cfg(any(feature = "aws", feature = "gcp"))]
+use crate::federation::FederationError;
 use crate::key::INVALID_KEY;
 use crate::secret::SecretError;
 
@@ -13,7 +15,7 @@ const RUN_INIT: &str =
 
 /// Why a call did not do what it was asked to.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The container or vault is there, what was asked for is not.
     Missing,
     /// The container is not there.
@@ -103,6 +105,23 @@ impl Failure {
                 "check the names of the account, the container or the vault",
             ),
             None => Self::Unknown(format!("its answer could not be read: {error}").into()),
+        }
+    }
+
+    /// The reason, what to do, and whether it may go away by itself, of a token
+    /// that could not be had.
+    #[cfg(any(feature = "aws", feature = "gcp"))]
+    pub(crate) fn into_parts(self) -> (String, String, bool) {
+        match self {
+            Self::Refused { reason, next } => (reason, next, false),
+            Self::Transient(cause) | Self::Unknown(cause) => {
+                (cause.to_string(), "it may be tried again".to_owned(), true)
+            }
+            Self::Missing | Self::NoStore | Self::Exists | Self::Moved => (
+                "there is no token".to_owned(),
+                "check the identity".to_owned(),
+                false,
+            ),
         }
     }
 
@@ -328,7 +347,15 @@ fn code_in_body(body: &[u8]) -> Option<String> {
     inner.or(error.get("code"))?.as_str().map(str::to_owned)
 }
 
-fn without_token(error: &Error) -> Failure {
+/// Why there is no token.
+pub(super) fn without_token(error: &Error) -> Failure {
+    #[cfg(any(feature = "aws", feature = "gcp"))]
+    if let Some(known) = FederationError::find(error) {
+        return match known.transient {
+            true => Failure::Transient(known.to_string().into()),
+            false => Failure::refused(known.reason(), &*known.next),
+        };
+    }
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
         let passing = match inner.downcast_ref::<Error>().map(Error::kind) {

@@ -8,6 +8,8 @@ use google_cloud_gax::error::{CredentialsError, Error as SdkError};
 use serde::Deserialize;
 
 use crate::error::{BoxError, GetError, HeadError, ListError, PutError, SwapError};
+#[cfg(any(feature = "aws", feature = "azure"))]
+use crate::federation::FederationError;
 use crate::key::INVALID_KEY;
 use crate::secret::SecretError;
 
@@ -23,7 +25,7 @@ const RUN_INIT: &str = "correct the setting, or make the bucket (terraform apply
 
 /// Why a call brought no result, as it was seen.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The server answered, and not with success.
     Answer(Answer),
     /// The request certainly did not reach the server whole.
@@ -43,7 +45,7 @@ pub(super) enum Failure {
 
 /// An answer that is no success.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The HTTP status.
     pub(super) status: u16,
     /// Google's word for the error: `retentionPolicyNotMet`, `SERVICE_DISABLED`.
@@ -55,7 +57,7 @@ pub(super) struct Answer {
 
 /// What a failure comes to.
 #[derive(Debug)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// What the request names is not there.
     Missing,
     /// A precondition on the generation does not hold.
@@ -111,6 +113,13 @@ impl Failure {
 
     /// Why there is no access token.
     pub(super) fn of_credentials(error: &CredentialsError) -> Self {
+        #[cfg(any(feature = "aws", feature = "azure"))]
+        if let Some(known) = FederationError::find(error) {
+            return match known.transient {
+                true => Self::NotSent(known.to_string().into()),
+                false => Self::refused(known.reason(), &*known.next),
+            };
+        }
         let reason = format!("no access token could be had: {}", printable(&chain(error)));
         if error.is_transient() {
             return Self::NotSent(format!("{reason}; {SIGN_IN}").into());
@@ -119,7 +128,7 @@ impl Failure {
     }
 
     /// Whether a call that changes nothing is worth repeating.
-    pub(super) fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Answer(answer) => {
                 matches!(answer.status, 408 | 429 | 500..) || answer.is_rate_limit()
@@ -140,6 +149,19 @@ impl Failure {
             Self::Unreadable(reason) if read => refusal(reason, NOT_GOOGLE.to_owned()),
             Self::Unreadable(reason) => Class::Unknown(reason.into()),
             Self::Answer(answer) => answer.class(read, permission),
+        }
+    }
+
+    /// The reason, what to do, and whether it may go away by itself, of a call
+    /// that changes nothing.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    pub(crate) fn into_parts(self) -> (String, String, bool) {
+        match self.class(true, "the call").of_read() {
+            ReadClass::Refused { reason, next } => (reason, next, false),
+            ReadClass::Transient(cause) => {
+                (cause.to_string(), "it may be tried again".to_owned(), true)
+            }
+            ReadClass::NoStore => ("it does not exist".to_owned(), NOT_GOOGLE.to_owned(), false),
         }
     }
 
@@ -306,9 +328,28 @@ struct ErrorDetail {
     reason: String,
 }
 
+/// How Google's token service writes an error (RFC 6749).
+#[derive(Deserialize)]
+struct TokenError {
+    error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
 impl Answer {
     /// An answer by its status and body.
     pub(super) fn new(status: u16, body: &[u8]) -> Self {
+        if let Ok(TokenError {
+            error,
+            error_description,
+        }) = serde_json::from_slice(body)
+        {
+            return Self {
+                status,
+                reason: printable(&error),
+                message: printable(&error_description),
+            };
+        }
         let Ok(ErrorBody { error }) = serde_json::from_slice(body) else {
             return Self {
                 status,
@@ -343,7 +384,7 @@ impl Answer {
     }
 
     /// The answer in a few words.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("the server answered {}", self.status);
         for part in [&self.reason, &self.message] {
             if !part.is_empty() {
@@ -433,7 +474,7 @@ fn refusal(reason: String, next: String) -> Class {
 }
 
 /// An error with all that caused it, each said once.
-pub(super) fn chain(error: &dyn StdError) -> String {
+pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
