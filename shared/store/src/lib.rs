@@ -6,6 +6,7 @@
 //!   consistency contract written on it.
 //! - [`memory`] and [`local`] are backends; each module stands alone. Each
 //!   cloud's are behind a feature of its name.
+//! - [`federation`] opens a cloud with the identity that a process has in another.
 //! - [`conformance`] is the suite that every backend runs.
 //! - [`fault`] wraps any store and fails the calls that a test picks.
 //!
@@ -31,6 +32,7 @@ pub mod aws;
 pub mod azure;
 pub mod conformance;
 pub mod fault;
+pub mod federation;
 #[cfg(feature = "gcp")]
 pub mod gcp;
 pub mod local;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use aws_config::identity::IdentityCache;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+#[cfg(feature = "gcp")]
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_smithy_http_client::tls::Provider;
@@ -16,7 +18,11 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use thiserror::Error;
 
+#[cfg(feature = "gcp")]
+use super::failure::{causes, no_credentials};
 use super::guard::{Guard, is_https_or_loopback};
+#[cfg(feature = "gcp")]
+use crate::failure::Failure;
 
 /// To a connection that stands: DNS, TCP and TLS. With three attempts a host
 /// that does not answer is given up in 15 seconds.
@@ -28,6 +34,11 @@ const READ_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(9);
 
 /// A read with all its attempts and the credentials it may have to fetch first.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Credentials of another cloud's identity: less than an attempt, whose time
+/// they are part of.
+#[cfg(any(feature = "azure", feature = "gcp"))]
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A write's one attempt, without what its bytes may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -63,7 +74,7 @@ const READ_ATTEMPTS: u32 = 3;
 /// # Endpoints
 ///
 /// AWS's own, unless an argument or `AWS_ENDPOINT_URL_S3`, `…_DYNAMODB`,
-/// `…_SECRETS_MANAGER`, `…_KMS` or, for all of them, `AWS_ENDPOINT_URL` names
+/// `…_SECRETS_MANAGER`, `…_KMS`, `…_STS` or, for all of them, `AWS_ENDPOINT_URL` names
 /// another. Plain http goes to this host alone.
 ///
 /// # Time-outs and repetitions
@@ -82,6 +93,8 @@ struct Inner {
     dynamodb: Clients<aws_sdk_dynamodb::Client>,
     secrets: Clients<aws_sdk_secretsmanager::Client>,
     kms: Clients<aws_sdk_kms::Client>,
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    sts: Clients<aws_sdk_sts::Client>,
 }
 
 /// Clients by region.
@@ -108,6 +121,12 @@ pub enum AccessError {
         /// What names it.
         source_name: &'static str,
     },
+    /// A way from another cloud that cannot be one.
+    #[error("the way into AWS: {0}")]
+    Reach(#[from] crate::federation::ReachError),
+    /// The home cloud's identity cannot be asked.
+    #[error("the identity that is to reach AWS: {0}")]
+    Home(String),
 }
 
 impl Access {
@@ -141,18 +160,38 @@ impl Access {
         region: Option<&str>,
         endpoint: Option<&str>,
     ) -> Result<Self, AccessError> {
-        let base = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(http_client())
+        let base = settings(region)
+            .into_builder()
             // Shared by all clients, so that credentials are fetched once.
             .identity_cache(IdentityCache::lazy().build())
-            .timeout_config(read_timeouts())
-            .retry_config(read_retries())
-            .stalled_stream_protection(stall_protection())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .region(region.map(|region| Region::new(region.to_owned())))
             .build();
         Self::with_config(base, endpoint)
+    }
+
+    /// Access with credentials that are asked for again `before` they expire.
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    pub(crate) fn renewed(
+        credentials: impl ProvideCredentials + 'static,
+        before: Duration,
+        region: Option<&str>,
+        endpoint: Option<&str>,
+    ) -> Result<Self, AccessError> {
+        let cache = IdentityCache::lazy()
+            .buffer_time(before)
+            .load_timeout(CREDENTIALS_TIMEOUT);
+        let base = settings(region)
+            .into_builder()
+            .identity_cache(cache.build())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        Self::with_config(base, endpoint)
+    }
+
+    /// Access for the calls that take no signature, and for no others.
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    pub(crate) fn unsigned(region: &str, endpoint: Option<&str>) -> Result<Self, AccessError> {
+        Self::with_config(settings(Some(region)), endpoint)
     }
 
     fn with_config(base: SdkConfig, endpoint: Option<&str>) -> Result<Self, AccessError> {
@@ -167,6 +206,8 @@ impl Access {
                 dynamodb: Mutex::default(),
                 secrets: Mutex::default(),
                 kms: Mutex::default(),
+                #[cfg(any(feature = "azure", feature = "gcp"))]
+                sts: Mutex::default(),
             }),
         })
     }
@@ -232,7 +273,36 @@ impl Access {
         })
     }
 
-    fn region(&self, region: Option<&str>, address: &str) -> Result<String, AccessError> {
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    pub(crate) fn sts(
+        &self,
+        region: Option<&str>,
+        address: &str,
+    ) -> Result<aws_sdk_sts::Client, AccessError> {
+        client(&self.inner.sts, self.region(region, address)?, |region| {
+            let mut config = aws_sdk_sts::config::Builder::from(&self.inner.base)
+                .region(region)
+                .interceptor(Guard);
+            config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_STS")?);
+            Ok(aws_sdk_sts::Client::from_conf(config.build()))
+        })
+    }
+
+    /// The credentials themselves, to sign what others send.
+    #[cfg(feature = "gcp")]
+    pub(crate) async fn credentials(&self) -> Result<Credentials, Failure> {
+        let Some(provider) = self.inner.base.credentials_provider() else {
+            return Err(no_credentials("none are set"));
+        };
+        let found = provider.provide_credentials().await;
+        found.map_err(|error| no_credentials(&causes(&error)))
+    }
+
+    pub(crate) fn region(
+        &self,
+        region: Option<&str>,
+        address: &str,
+    ) -> Result<String, AccessError> {
         region
             .or_else(|| self.inner.base.region().map(AsRef::as_ref))
             .map(str::to_owned)
@@ -249,6 +319,10 @@ impl Access {
         let of_service = std::env::var(variable).ok().filter(|url| !url.is_empty());
         // What AWS_ENDPOINT_URL or the profile says of all services.
         let of_all = self.inner.base.endpoint_url().map(str::to_owned);
+        let of_all = of_all.or_else(|| {
+            let url = std::env::var("AWS_ENDPOINT_URL").ok();
+            url.filter(|url| !url.is_empty())
+        });
         let (found, source_name) = match (of_service, of_all) {
             (Some(url), _) => (url, variable),
             (None, Some(url)) => (url, "AWS_ENDPOINT_URL or the profile"),
@@ -318,6 +392,18 @@ fn without_user(url: &str) -> String {
         }
         None => "(no URL)".to_owned(),
     }
+}
+
+/// What all configurations that are not the environment's have.
+fn settings(region: Option<&str>) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client())
+        .timeout_config(read_timeouts())
+        .retry_config(read_retries())
+        .stalled_stream_protection(stall_protection())
+        .region(region.map(|region| Region::new(region.to_owned())))
+        .build()
 }
 
 fn http_client() -> SharedHttpClient {

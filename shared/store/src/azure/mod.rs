@@ -22,3 +22,5 @@ pub use access::{Access, AccessError, Endpoints};
 pub use blob::BlobSealedStore;
 pub use head::BlobHeadStore;
 pub use secret::KeyVaultSecret;
+#[cfg(any(feature = "aws", feature = "gcp"))]
+pub(crate) use wire::Call;

@@ -54,7 +54,7 @@ const BLOB_TYPE: HeaderName = HeaderName::from_static("x-ms-blob-type");
 
 /// One call while it is under way, and what was seen of it when it failed.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(crate) struct Call {
     stage: AtomicU8,
     /// Counts pieces handed over and read.
     moved: AtomicU64,
@@ -74,7 +74,7 @@ impl Call {
 
     /// A call whose answer may have `max_body_bytes`. Where it is a part of an
     /// object of more than `max_object_bytes`, nothing of it is read.
-    pub(super) fn reading(max_body_bytes: u64, max_object_bytes: u64) -> Arc<Self> {
+    pub(crate) fn reading(max_body_bytes: u64, max_object_bytes: u64) -> Arc<Self> {
         Arc::new(Self {
             stage: AtomicU8::new(IDLE_STAGE),
             moved: AtomicU64::new(0),
@@ -85,7 +85,7 @@ impl Call {
     }
 
     /// Carries this call through a client of the SDK to the transport.
-    pub(super) fn options(self: &Arc<Self>) -> ClientMethodOptions<'static> {
+    pub(crate) fn options(self: &Arc<Self>) -> ClientMethodOptions<'static> {
         ClientMethodOptions {
             context: Context::new().with_value(Arc::clone(self)),
         }
@@ -103,7 +103,7 @@ impl Call {
     }
 
     /// What kept the answer from arriving.
-    pub(super) fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         self.failure_slot().clone()
     }
 
@@ -132,6 +132,8 @@ pub(super) struct Wire {
     client: reqwest::Client,
     sas: Option<Sas>,
     stand_in: Option<Url>,
+    /// Whether the stand-in is one for a service that takes no token.
+    open: bool,
 }
 
 /// A shared access signature: the query that opens an account to its bearer.
@@ -149,6 +151,7 @@ impl Wire {
             client,
             sas: None,
             stand_in: None,
+            open: false,
         }
     }
 
@@ -161,6 +164,12 @@ impl Wire {
     /// to https alone, so it is told the name of the cloud's own service.
     pub(super) fn with_stand_in(self, stand_in: Option<Url>) -> Self {
         Self { stand_in, ..self }
+    }
+
+    /// For a service that takes no token, but gives them.
+    #[cfg(any(feature = "aws", feature = "gcp"))]
+    pub(super) fn without_token(self) -> Self {
+        Self { open: true, ..self }
     }
 
     /// What the clients of the SDK are made with.
@@ -194,7 +203,8 @@ impl Wire {
         call: &Arc<Call>,
         request: &Request,
     ) -> azure_core::Result<AsyncRawResponse> {
-        if self.stand_in.is_some() && request.headers().get_optional_str(&AUTHORIZATION).is_none() {
+        let asks = self.stand_in.is_some() && !self.open;
+        if asks && request.headers().get_optional_str(&AUTHORIZATION).is_none() {
             return Ok(challenge());
         }
         let Body::Bytes(body) = request.body().clone() else {

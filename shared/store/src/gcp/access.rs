@@ -34,11 +34,17 @@ pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 
 /// Google's services that this crate calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Service {
+pub(crate) enum Service {
     Storage,
     SecretManager,
     Kms,
     ResourceManager,
+    /// Which exchanges other clouds' tokens.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    SecurityToken,
+    /// Which lets one identity act as another.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    IamCredentials,
 }
 
 /// Access to Google Cloud: credentials, a pool of connections, and where the
@@ -112,22 +118,7 @@ impl Access {
         anonymous: bool,
         endpoints: Endpoints,
     ) -> Result<Self, AccessError> {
-        // The clients of this process find their cryptography here; who has
-        // set it before is left in place.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            // No API redirects; following one would carry the token along.
-            .redirect(reqwest::redirect::Policy::none())
-            // What may be repeated is decided by the caller.
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(|error| {
-                AccessError(format!(
-                    "no HTTPS client can be set up: {}: check the machine's certificates and proxy settings",
-                    chain(&error)
-                ))
-            })?;
+        let http = http_client(reqwest::Client::builder())?;
         Ok(Self {
             inner: Arc::new(Inner {
                 credentials,
@@ -173,6 +164,10 @@ impl Access {
             Service::SecretManager => &endpoints.secret_manager,
             Service::Kms => &endpoints.kms,
             Service::ResourceManager => &endpoints.resource_manager,
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Service::SecurityToken => &endpoints.security_token,
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Service::IamCredentials => &endpoints.iam_credentials,
         }
     }
 
@@ -228,6 +223,31 @@ impl fmt::Debug for Access {
     }
 }
 
+/// The client of the machine's metadata server, which no proxy leads to.
+#[cfg(any(feature = "aws", feature = "azure"))]
+pub(crate) fn metadata_client() -> Result<reqwest::Client, AccessError> {
+    http_client(reqwest::Client::builder().no_proxy())
+}
+
+fn http_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, AccessError> {
+    // The clients of this process find their cryptography here; who has
+    // set it before is left in place.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    builder
+        .connect_timeout(CONNECT_TIMEOUT)
+        // No API redirects; following one would carry the token along.
+        .redirect(reqwest::redirect::Policy::none())
+        // What may be repeated is decided by the caller.
+        .retry(reqwest::retry::never())
+        .build()
+        .map_err(|error| {
+            AccessError(format!(
+                "no HTTPS client can be set up: {}: check the machine's certificates and proxy settings",
+                chain(&error)
+            ))
+        })
+}
+
 impl Service {
     /// Google's own address.
     fn home(self) -> &'static str {
@@ -236,6 +256,10 @@ impl Service {
             Self::SecretManager => "https://secretmanager.googleapis.com/",
             Self::Kms => "https://cloudkms.googleapis.com/",
             Self::ResourceManager => "https://cloudresourcemanager.googleapis.com/",
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Self::SecurityToken => "https://sts.googleapis.com/",
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Self::IamCredentials => "https://iamcredentials.googleapis.com/",
         }
     }
 
@@ -247,6 +271,10 @@ impl Service {
             Self::SecretManager => "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER",
             Self::Kms => "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS",
             Self::ResourceManager => "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER",
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Self::SecurityToken => "CLOUDSDK_API_ENDPOINT_OVERRIDES_STS",
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Self::IamCredentials => "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS",
         }
     }
 }
@@ -270,6 +298,12 @@ pub struct Endpoints {
     pub kms: Endpoint,
     /// Resource Manager, which knows a project's liens.
     pub resource_manager: Endpoint,
+    /// The token service that exchanges other clouds' tokens.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    pub security_token: Endpoint,
+    /// Which lets a workload identity pool's identity act as a service account.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    pub iam_credentials: Endpoint,
 }
 
 impl Endpoints {
@@ -284,8 +318,8 @@ impl Endpoints {
 
     /// Google's own, but for those that the environment names:
     /// `STORAGE_EMULATOR_HOST`, and for the others what the gcloud command
-    /// reads, `CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER`, `…_CLOUDKMS` and
-    /// `…_CLOUDRESOURCEMANAGER`.
+    /// reads, `CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER`, `…_CLOUDKMS`,
+    /// `…_CLOUDRESOURCEMANAGER`, `…_STS` and `…_IAMCREDENTIALS`.
     ///
     /// # Errors
     ///
@@ -320,6 +354,10 @@ impl Endpoints {
             secret_manager: endpoint(Service::SecretManager)?,
             kms: endpoint(Service::Kms)?,
             resource_manager: endpoint(Service::ResourceManager)?,
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            security_token: endpoint(Service::SecurityToken)?,
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            iam_credentials: endpoint(Service::IamCredentials)?,
         })
     }
 }
@@ -398,6 +436,13 @@ impl fmt::Display for Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct AccessError(String);
+
+impl AccessError {
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -81,7 +81,7 @@ impl BlobSealedStore {
             Lock::Governance => ImmutabilityPolicyMode::Unlocked,
             Lock::Compliance => ImmutabilityPolicyMode::Locked,
         };
-        let ask = async || Ok(self.own_properties().await?.version_level);
+        let ask = async || self.own_properties().await.map(|own| own.version_level);
         if !*self.version_level.get_or_try_init(ask).await? {
             return Ok(None);
         }

@@ -58,6 +58,7 @@ fn endpoints(url: &str) -> Endpoints {
         secret_manager: endpoint.clone(),
         kms: endpoint.clone(),
         resource_manager: endpoint,
+        ..Endpoints::google()
     }
 }
 
