@@ -210,8 +210,8 @@ impl Reached {
             }
             Self::Azure(access) => {
                 let got = access.token("https://storage.azure.com/.default").await;
-                return got.map(|token| token.to_string()).map_err(|failure| {
-                    let (reason, next, _) = failure.into_parts();
+                return got.map(|token| token.to_string()).map_err(|error| {
+                    let (reason, next, _) = azure::without_token(&error).into_parts();
                     format!("{reason}; {next}")
                 });
             }
