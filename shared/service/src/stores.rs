@@ -362,3 +362,78 @@ fn not_built(address: &StoreAddress) -> AccessError {
         },
     }
 }
+
+#[cfg(test)]
+#[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
+mod tests {
+    use countersign_store::federation::{AwsReach, AzureReach, GcpReach};
+
+    use super::*;
+
+    fn reach(home: Cloud) -> Reach {
+        Reach {
+            home: Some(home),
+            aws: Some(AwsReach {
+                role: "arn:aws:iam::123456789012:role/reader".to_owned(),
+                region: Some("eu-west-1".to_owned()),
+                audience: Some("api://countersign".to_owned()),
+            }),
+            azure: Some(AzureReach {
+                tenant: "contoso.example".to_owned(),
+                client: "11111111-2222-3333-4444-555555555555".to_owned(),
+                audience: None,
+            }),
+            gcp: Some(GcpReach {
+                provider: "projects/1/locations/global/workloadIdentityPools/pool/providers/home"
+                    .to_owned(),
+                service_account: None,
+                audience: Some("api://countersign".to_owned()),
+            }),
+        }
+    }
+
+    async fn open(stores: &Stores, address: &str) -> Result<String, String> {
+        let address = StoreAddress::parse(address).unwrap();
+        let opened = stores.sealed(&address, Lock::Off).await;
+        let opened = opened.map_err(|error| error.to_string())?;
+        Ok(opened.describe())
+    }
+
+    /// Where nobody could answer: with what is set for other clouds, no address
+    /// leads to anybody before it is read.
+    #[tokio::test]
+    async fn addresses_of_other_clouds_open_by_the_ways_that_are_set_and_ask_nobody() {
+        for (home, addresses) in [
+            (Cloud::Azure, ["s3://bucket/p", "gs://bucket/p"]),
+            (Cloud::Gcp, ["s3://bucket/p", "azblob://account/box/p"]),
+        ] {
+            let stores = Stores::new(reach(home));
+            for address in addresses {
+                let opened = open(&stores, address).await;
+                assert!(opened.is_ok(), "{home}, {address}: {opened:?}");
+            }
+            assert!(stores.aws.initialized() && stores.azure.initialized());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_home_s_identity_is_not_looked_for_while_only_folders_are_opened() {
+        let stores = Stores::new(reach(Cloud::Azure));
+        open(&stores, "file:/somewhere").await.unwrap();
+        assert!(!stores.aws.initialized());
+        assert!(!stores.azure.initialized());
+        assert!(!stores.gcp.initialized());
+    }
+
+    #[tokio::test]
+    async fn a_way_that_cannot_be_one_is_refused_when_it_is_used() {
+        let mut reach = reach(Cloud::Azure);
+        if let Some(aws) = &mut reach.aws {
+            aws.audience = None;
+        }
+        let stores = Stores::new(reach);
+        let error = open(&stores, "s3://bucket/p").await.unwrap_err();
+        assert!(error.starts_with("s3://bucket/p: "), "{error}");
+        assert!(error.contains("audience must be given"), "{error}");
+    }
+}

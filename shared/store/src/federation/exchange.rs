@@ -66,8 +66,11 @@ pub(super) struct Route {
     pub(super) target: &'static str,
 }
 
+#[cfg(feature = "aws")]
 pub(super) const AWS: &str = "AWS";
+#[cfg(feature = "azure")]
 pub(super) const AZURE: &str = "Azure";
+#[cfg(feature = "gcp")]
 pub(super) const GCP: &str = "Google Cloud";
 
 /// Why a step of an exchange failed.
