@@ -55,7 +55,7 @@ const ALL: [Direction; 6] = [
 #[derive(Clone, Debug)]
 enum Reached {
     Aws(aws::Access),
-    Azure(azure::Access),
+    Azure(Box<azure::Access>),
     Gcp(gcp::Access),
 }
 
@@ -127,7 +127,8 @@ impl Direction {
         match self {
             Self::AwsToAzure => {
                 let (home, endpoints) = (aws_home(world), azure_endpoints(world));
-                Reached::Azure(azure::Access::from_aws(&home, &azure_reach(), endpoints).unwrap())
+                let opened = azure::Access::from_aws(&home, &azure_reach(), endpoints);
+                Reached::Azure(Box::new(opened.unwrap()))
             }
             Self::AwsToGcp => {
                 let (home, endpoints) = (aws_home(world), gcp_endpoints(world));
@@ -153,7 +154,7 @@ impl Direction {
                 let home = gcp_home(world, "api://AzureADTokenExchange");
                 let endpoints = azure_endpoints(world);
                 let opened = azure::Access::from_gcp_identity(home, &azure_reach(), endpoints);
-                Reached::Azure(opened.unwrap())
+                Reached::Azure(Box::new(opened.unwrap()))
             }
         }
     }
