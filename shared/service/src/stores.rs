@@ -82,6 +82,10 @@ pub enum Key {
 
 impl Stores {
     /// Stores of clouds that are reached so.
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "azure", feature = "gcp")),
+        allow(clippy::needless_update, reason = "there is no cloud to reach")
+    )]
     pub fn new(reach: Reach) -> Self {
         Self {
             reach,
@@ -219,6 +223,10 @@ impl Stores {
     }
 
     #[cfg(feature = "aws")]
+    #[cfg_attr(
+        not(any(feature = "azure", feature = "gcp")),
+        allow(unused_variables, reason = "there is no other cloud to go from")
+    )]
     async fn aws(&self, address: &impl ToString) -> Result<&aws::Access, AccessError> {
         let Some(way) = &self.reach.aws else {
             return self.own_aws(address).await;
@@ -243,6 +251,10 @@ impl Stores {
     }
 
     #[cfg(feature = "azure")]
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "gcp")),
+        allow(unused_variables, reason = "there is no other cloud to go from")
+    )]
     async fn azure(&self, address: &impl ToString) -> Result<&azure::Access, AccessError> {
         let Some(way) = &self.reach.azure else {
             return self.own_azure(address).await;
@@ -268,6 +280,10 @@ impl Stores {
     }
 
     #[cfg(feature = "gcp")]
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "azure")),
+        allow(unused_variables, reason = "there is no other cloud to go from")
+    )]
     async fn gcp(&self, address: &impl ToString) -> Result<&gcp::Access, AccessError> {
         let Some(way) = &self.reach.gcp else {
             return self.own_gcp(address).await;
