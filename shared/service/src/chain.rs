@@ -165,7 +165,7 @@ impl Deployment {
     /// When the policy cannot be read or does not know a chain or witness, or there
     /// is no way to reach a store.
     pub async fn open(settings: Settings, policy_path: Option<&Path>) -> Result<Self, OpenError> {
-        let stores = Stores::default();
+        let stores = Stores::new(settings.reach.clone());
         let path = policy_path.unwrap_or(&settings.policy);
         let (policy, bytes) = read_policy(path)?;
         let (mut chains, mut witnesses) = (Vec::new(), Vec::new());

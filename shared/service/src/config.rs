@@ -1,5 +1,7 @@
 //! Settings: `countersign.toml`, each value also by environment.
 
+mod reach;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +13,9 @@ use serde::Deserialize;
 
 use crate::printable;
 use crate::verify::Check;
+use reach::FileReach;
+
+pub use reach::Reach;
 
 /// The name of the settings file where none is given.
 pub const DEFAULT_FILE: &str = "countersign.toml";
@@ -45,6 +50,8 @@ pub struct Settings {
     pub max_input_bytes: u64,
     /// C2SP witnesses outside all clouds of this deployment.
     pub outside_witnesses: Vec<OutsideWitness>,
+    /// How the clouds are reached.
+    pub reach: Reach,
     /// The chains by name; a sharded chain is one entry a shard.
     pub chains: Vec<ChainSettings>,
     /// The witnesses by name.
@@ -273,6 +280,9 @@ struct File {
     max_input_bytes: Option<u64>,
     #[serde(default)]
     outside_witnesses: Vec<OutsideWitness>,
+    home: Option<String>,
+    #[serde(default)]
+    reach: FileReach,
     #[serde(default)]
     chain: BTreeMap<String, FileChain>,
     #[serde(default)]
@@ -367,6 +377,7 @@ impl File {
             scrub_days: self.scrub_days.unwrap_or(30),
             max_input_bytes: self.max_input_bytes.unwrap_or(1 << 30),
             outside_witnesses: self.outside_witnesses,
+            reach: self.reach.check(self.home.as_deref())?,
             chains,
             witnesses,
         };
@@ -563,9 +574,13 @@ fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(seconds).map(Duration::from_secs)
 }
 
-/// Sets `CHAIN_<NAME>_<KEY>`, `WITNESS_<NAME>_<KEY>` or `<KEY>` in a table. Names
-/// are those of the file, compared without case and with `-` as `_`.
+/// Sets `CHAIN_<NAME>_<KEY>`, `WITNESS_<NAME>_<KEY>`, `REACH_<CLOUD>_<KEY>` or
+/// `<KEY>` in a table. Names are those of the file, compared without case and
+/// with `-` as `_`.
 fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
+    if let Some(rest) = key.strip_prefix("REACH_") {
+        return set_reach(table, &rest.to_ascii_lowercase(), value);
+    }
     for kind in ["chain", "witness"] {
         let prefix = format!("{}_", kind.to_ascii_uppercase());
         let Some(rest) = key.strip_prefix(&prefix) else {
@@ -588,8 +603,30 @@ fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
     set_value(table, &key.to_ascii_lowercase(), value)
 }
 
-const KNOWN: [&str; 19] = [
+/// Sets a value of a `[reach.CLOUD]`, which the file need not have.
+fn set_reach(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
+    let (cloud, key) = key.split_once('_').unwrap_or((key, ""));
+    let known = reach::KEYS.iter().find(|(name, _)| *name == cloud);
+    if !known.is_some_and(|(_, keys)| keys.contains(&key)) {
+        return Err("sets nothing that countersign knows".into());
+    }
+    let mut inner = table;
+    for name in ["reach", cloud] {
+        let entry = inner
+            .entry(name)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let Some(found) = entry.as_table_mut() else {
+            return Err(format!("`{name}` is no table in the settings file"));
+        };
+        inner = found;
+    }
+    inner.insert(key.to_owned(), toml::Value::String(value.to_owned()));
+    Ok(())
+}
+
+const KNOWN: [&str; 20] = [
     "domain",
+    "home",
     "policy",
     "anchor_grace",
     "fail_on",

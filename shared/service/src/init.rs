@@ -96,7 +96,7 @@ pub async fn init(
     succeeds: Option<&str>,
     clock: &dyn Clock,
 ) -> Result<InitReport, InitError> {
-    let stores = &Stores::default();
+    let stores = &Stores::new(settings.reach.clone());
     let policy_path = policy_path.unwrap_or(&settings.policy);
     check_clouds(settings)?;
     let mut fresh = Vec::new();

@@ -23,7 +23,8 @@ mod listing;
 mod posture;
 mod sealed;
 mod secret;
-#[cfg(all(test, any(feature = "aws", feature = "azure", feature = "gcp")))]
+#[cfg(test)]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 mod testing;
 
 #[cfg(feature = "aws")]

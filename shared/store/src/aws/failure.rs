@@ -25,10 +25,10 @@ pub(crate) struct Asked<'a> {
 
 /// What a service answered, besides success.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(super) struct Answer {
     pub(super) status: u16,
     /// Its word for the error: `AccessDenied`. Empty where it gave none.
-    pub(crate) code: String,
+    pub(super) code: String,
     pub(super) message: String,
     /// Where the bucket is, as S3 says to who asks elsewhere.
     region: Option<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// The answer, if there was one.
-    pub(crate) fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Self> {
+    pub(super) fn of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<Self> {
         let SdkError::ServiceError(context) = error else {
             return None;
         };

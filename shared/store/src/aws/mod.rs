@@ -18,7 +18,7 @@ mod tests;
 pub use access::{Access, AccessError};
 pub use dynamodb::DynamoHeadStore;
 #[cfg(any(feature = "azure", feature = "gcp"))]
-pub(crate) use failure::{Answer, Asked, of as failure_of};
+pub(crate) use failure::{Asked, of as failure_of};
 pub use kms::KmsKey;
 pub use s3::S3SealedStore;
 pub use secret::SecretsManagerSecret;

@@ -20,11 +20,7 @@ use zeroize::Zeroizing;
 
 use super::arm::Arm;
 use super::failure::one_line;
-#[cfg(any(feature = "aws", feature = "gcp"))]
-use super::failure::without_token;
 use super::wire::{Sas, Wire, client, identity_client};
-#[cfg(any(feature = "aws", feature = "gcp"))]
-use crate::failure::Failure;
 
 /// The longest wait for a token. The command line takes 1 to 3 seconds.
 const TOKEN: Duration = Duration::from_secs(8);
@@ -363,11 +359,9 @@ impl Access {
 
     /// A token of this identity for `scope`, for another than Azure's services.
     #[cfg(any(feature = "aws", feature = "gcp"))]
-    pub(crate) async fn token(&self, scope: &str) -> Result<Zeroizing<String>, Failure> {
-        match self.credential.get_token(&[scope], None).await {
-            Ok(got) => Ok(Zeroizing::new(got.token.secret().to_owned())),
-            Err(error) => Err(without_token(&error)),
-        }
+    pub(crate) async fn token(&self, scope: &str) -> azure_core::Result<Zeroizing<String>> {
+        let got = self.credential.get_token(&[scope], None).await?;
+        Ok(Zeroizing::new(got.token.secret().to_owned()))
     }
 
     /// The way to an account's blobs. With a signature there is no credential.

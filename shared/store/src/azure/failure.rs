@@ -199,7 +199,7 @@ fn code_in_body(body: &[u8]) -> Option<String> {
 }
 
 /// Why there is no token.
-pub(super) fn without_token(error: &Error) -> Failure {
+pub(crate) fn without_token(error: &Error) -> Failure {
     #[cfg(any(feature = "aws", feature = "gcp"))]
     if let Some(known) = FederationError::find(error) {
         return Failure::of_federation(known);

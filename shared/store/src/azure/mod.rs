@@ -20,6 +20,8 @@ mod tests;
 
 pub use access::{Access, AccessError, Endpoints};
 pub use blob::BlobSealedStore;
+#[cfg(any(feature = "aws", feature = "gcp"))]
+pub(crate) use failure::without_token;
 pub use head::BlobHeadStore;
 pub use secret::KeyVaultSecret;
 #[cfg(any(feature = "aws", feature = "gcp"))]

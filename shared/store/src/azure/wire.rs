@@ -14,7 +14,7 @@
 
 use std::error::Error as _;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,6 +60,8 @@ pub(crate) struct Call {
     moved: AtomicU64,
     max_body_bytes: u64,
     max_object_bytes: u64,
+    /// Of the last answer; 0 while there is none.
+    status: AtomicU16,
     failure: Mutex<Option<String>>,
 }
 
@@ -80,6 +82,7 @@ impl Call {
             moved: AtomicU64::new(0),
             max_body_bytes,
             max_object_bytes,
+            status: AtomicU16::new(0),
             failure: Mutex::default(),
         })
     }
@@ -100,6 +103,12 @@ impl Call {
     /// done what it was never asked for to the end.
     pub(super) fn handed_over(&self) -> bool {
         self.stage.load(Ordering::Acquire) == HANDED_OVER
+    }
+
+    /// The status of the last answer.
+    #[cfg(any(feature = "aws", feature = "gcp"))]
+    pub(crate) fn status(&self) -> Option<u16> {
+        Some(self.status.load(Ordering::Acquire)).filter(|status| *status != 0)
     }
 
     /// What kept the answer from arriving.
@@ -261,6 +270,8 @@ impl Wire {
                 return Err(call.fail(ErrorKind::Io, text));
             }
         };
+        call.status
+            .store(response.status().as_u16(), Ordering::Release);
         let status = StatusCode::from(response.status().as_u16());
         let mut headers = headers(response.headers());
         let whole = whole_bytes(&headers);

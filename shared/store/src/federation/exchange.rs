@@ -66,8 +66,11 @@ pub(super) struct Route {
     pub(super) target: &'static str,
 }
 
+#[cfg(feature = "aws")]
 pub(super) const AWS: &str = "AWS";
+#[cfg(feature = "azure")]
 pub(super) const AZURE: &str = "Azure";
+#[cfg(feature = "gcp")]
 pub(super) const GCP: &str = "Google Cloud";
 
 /// Why a step of an exchange failed.
@@ -140,8 +143,8 @@ pub(super) async fn until<T>(
     timeout_at(deadline, work).await.unwrap_or_else(late)
 }
 
-/// What another party said, in one short line. Long words are left out: they
-/// may be the tokens it was sent.
+/// What another party said, in one short line. Long words are left out, and the
+/// last one where the text was cut: they may be the tokens it was sent.
 pub(super) fn told(text: &str) -> String {
     let words = text
         .split(|c: char| c.is_whitespace() || c.is_control())
@@ -150,12 +153,15 @@ pub(super) fn told(text: &str) -> String {
             ..=MAX_WORD_CHARS => word,
             _ => "…",
         });
-    let line = words.collect::<Vec<_>>().join(" ");
+    let mut words: Vec<_> = words.collect();
+    if words.last() == Some(&"...") {
+        words.truncate(words.len().saturating_sub(2));
+        words.push("…");
+    }
+    let line = words.join(" ");
     if line.chars().count() <= MAX_TOLD_CHARS {
         return line;
     }
-    line.chars()
-        .take(MAX_TOLD_CHARS)
-        .chain(" …".chars())
-        .collect()
+    let short = line.chars().take(MAX_TOLD_CHARS);
+    short.chain(" …".chars()).collect()
 }

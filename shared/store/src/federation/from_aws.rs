@@ -70,8 +70,12 @@ impl IdentityToken for WebIdentity {
                     "enable it: aws iam enable-outbound-web-identity-federation",
                 );
             }
+            let said = match (error.code(), error.message()) {
+                (Some(code), Some(message)) => told(&format!("{code}: {message}")),
+                _ => told(&reason),
+            };
             Trouble {
-                reason: told(&format!("AWS STS gave no token ({reason})")),
+                reason: format!("AWS STS gave no token ({said})"),
                 next,
                 transient,
             }

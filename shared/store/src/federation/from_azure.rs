@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
-use super::exchange::{IdentityToken, Trouble};
+use super::exchange::{IdentityToken, Trouble, told};
 use crate::azure;
 
 /// The token of the home identity for an application of its tenant.
@@ -27,16 +27,23 @@ impl ManagedIdentity {
 #[async_trait]
 impl IdentityToken for ManagedIdentity {
     async fn identity_token(&self) -> Result<Zeroizing<String>, Trouble> {
-        self.home.token(&self.scope).await.map_err(|failure| {
-            let (reason, next, transient) = failure.into_parts();
-            Trouble {
-                reason,
-                next: format!(
-                    "{next}; `audience` must be the Application ID URI of an application of the identity's tenant"
-                ),
-                transient,
+        match self.home.token(&self.scope).await {
+            Ok(token) if !token.is_empty() => Ok(token),
+            Ok(_) => Err(Trouble::refused(
+                "Azure gave an empty token",
+                "check what IDENTITY_ENDPOINT names",
+            )),
+            Err(error) => {
+                let (_, next, transient) = azure::without_token(&error).into_parts();
+                Err(Trouble {
+                    reason: format!("there is no token ({})", told(&error.to_string())),
+                    next: format!(
+                        "{next}; `audience` must be the Application ID URI of an application of the identity's tenant"
+                    ),
+                    transient,
+                })
             }
-        })
+        }
     }
 }
 

@@ -38,7 +38,8 @@ mod to_azure;
 #[cfg(all(feature = "gcp", any(feature = "aws", feature = "azure")))]
 mod to_gcp;
 
-#[cfg(all(test, feature = "aws", feature = "azure", feature = "gcp"))]
+#[cfg(test)]
+#[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
 mod tests;
 
 #[cfg(any(

@@ -23,7 +23,7 @@ use super::from_azure::ManagedIdentity;
 #[cfg(feature = "gcp")]
 use super::from_gcp::MetadataIdentity;
 use super::reach::AwsReach;
-use crate::aws::{Access, AccessError, Answer, Asked, failure_of};
+use crate::aws::{Access, AccessError, Asked, failure_of};
 #[cfg(feature = "azure")]
 use crate::azure;
 #[cfg(feature = "gcp")]
@@ -168,27 +168,27 @@ impl Session {
             .with_subscriber(NoSubscriber::new())
             .await;
         let answer = call.map_err(|error| {
-            let said = |answer: &Answer| told(&format!("{}: {}", answer.code, error_text(&error)));
-            let answer = Answer::of(&error);
-            match answer.as_ref().map(|answer| (answer, &*answer.code)) {
-                Some((answer, "AccessDenied" | "InvalidIdentityToken" | "ValidationError")) => {
-                    Trouble::refused(
-                        format!("AWS STS refused it ({})", said(answer)),
-                        &*self.check,
-                    )
+            let said = match (error.code(), error.message()) {
+                (Some(code), Some(message)) => Some(told(&format!("{code}: {message}"))),
+                _ => None,
+            };
+            match (error.code().unwrap_or_default(), said) {
+                ("AccessDenied" | "InvalidIdentityToken" | "ValidationError", Some(said)) => {
+                    Trouble::refused(format!("AWS STS refused it ({said})"), &*self.check)
                 }
-                Some((answer, "ExpiredTokenException")) => Trouble::refused(
-                    format!("AWS STS finds the token expired ({})", said(answer)),
+                ("ExpiredTokenException", Some(said)) => Trouble::refused(
+                    format!("AWS STS finds the token expired ({said})"),
                     "check this machine's clock",
                 ),
-                _ => {
+                (_, said) => {
                     let asked = Asked {
                         permission: "sts:AssumeRoleWithWebIdentity",
                         resource: &self.role,
                     };
                     let (reason, next, transient) = failure_of(&error, asked).into_parts();
+                    let said = said.unwrap_or_else(|| told(&reason));
                     Trouble {
-                        reason: format!("AWS STS gave no session ({})", told(&reason)),
+                        reason: format!("AWS STS gave no session ({said})"),
                         next,
                         transient,
                     }
@@ -204,10 +204,6 @@ impl Session {
     }
 }
 
-fn error_text(error: &impl ProvideErrorMetadata) -> &str {
-    error.message().unwrap_or_default()
-}
-
 fn credentials(session: SessionCredentials) -> Option<Credentials> {
     let SessionCredentials {
         access_key_id,
@@ -217,7 +213,8 @@ fn credentials(session: SessionCredentials) -> Option<Credentials> {
         ..
     } = session;
     let parts = [&access_key_id, &secret_access_key, &session_token];
-    if parts.iter().any(|part| part.is_empty()) {
+    // The library puts 1970 where there is no time.
+    if parts.iter().any(|part| part.is_empty()) || expiration.secs() <= 0 {
         return None;
     }
     let until = SystemTime::try_from(expiration).ok()?;

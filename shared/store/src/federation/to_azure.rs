@@ -172,15 +172,18 @@ impl TokenCredential for Federated {
             let options = TokenRequestOptions {
                 method_options: call.options(),
             };
-            let got = self.credential.get_token(scopes, Some(options)).await;
-            got.map_err(|error| match FederationError::find(&error) {
-                Some(known) => Trouble {
-                    reason: known.trouble.clone(),
-                    next: known.next.clone(),
-                    transient: known.transient,
-                },
-                None => self.judge(&error, &call),
-            })
+            match self.credential.get_token(scopes, Some(options)).await {
+                Ok(got) if got.token.secret().is_empty() => Err(no_token()),
+                Ok(got) => Ok(got),
+                Err(error) => Err(match FederationError::find(&error) {
+                    Some(known) => Trouble {
+                        reason: known.trouble.clone(),
+                        next: known.next.clone(),
+                        transient: known.transient,
+                    },
+                    None => self.judge(&error, &call),
+                }),
+            }
         };
         let tried = format!("the identity in {} and Entra ID", self.route.home);
         in_time(exchange, &tried)
@@ -213,18 +216,28 @@ impl Federated {
             }
             next = cause.source();
         }
-        match call.failure() {
-            Some(cause) => Trouble::transient(
+        if let Some(cause) = call.failure() {
+            return Trouble::transient(
                 format!("Entra ID did not answer ({})", told(&cause)),
                 "check the network; it may be tried again",
+            );
+        }
+        // What was answered may hold a token: it is not repeated.
+        match call.status() {
+            Some(status @ (408 | 429 | 500..)) => Trouble::transient(
+                format!("Entra ID answered {status}"),
+                "it may be tried again",
             ),
-            // What was answered may hold a token: it is not repeated.
-            None => Trouble::refused(
-                "what Entra ID answered is no token",
-                "check that AZURE_AUTHORITY_HOST, where it is set, is Entra ID's address",
-            ),
+            _ => no_token(),
         }
     }
+}
+
+fn no_token() -> Trouble {
+    Trouble::refused(
+        "what Entra ID answered is no token",
+        "check that AZURE_AUTHORITY_HOST, where it is set, is Entra ID's address",
+    )
 }
 
 fn error(cause: FederationError) -> Error {

@@ -6,7 +6,6 @@ use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions}
 use azure_core::error::{Error, ErrorKind};
 use bytes::Bytes;
 
-use super::server::{Answer, Server};
 use super::{ACCOUNT, Endpoints, Somebody, access, new_container, sas};
 use crate::azure::access::Identity;
 use crate::azure::{Access, BlobHeadStore, BlobSealedStore};
@@ -14,6 +13,7 @@ use crate::error::{GetError, PutError, SwapError};
 use crate::head::{HeadStore, Version};
 use crate::posture::Lock;
 use crate::sealed::{Retention, SealedStore};
+use crate::testing::server::{Answer, Server};
 use crate::testing::stand_in;
 
 fn store(access: &Access, account: &str, container: &str) -> BlobSealedStore {

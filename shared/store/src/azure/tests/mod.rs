@@ -5,7 +5,6 @@ mod blobs;
 mod failures;
 mod locks;
 mod secrets;
-mod server;
 mod silence;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
-use super::server::{Answer, Asked, Server};
 use super::{ACCOUNT, Somebody, TOKEN, access, endpoints, sas};
 use crate::azure::wire::{Call, Sas, Wire, client};
 use crate::azure::{Access, BlobHeadStore, BlobSealedStore, KeyVaultSecret};
@@ -17,6 +16,7 @@ use crate::head::HeadStore;
 use crate::posture::Lock;
 use crate::sealed::{Retention, SealedStore};
 use crate::secret::{Secret, SecretError};
+use crate::testing::server::{Answer, Asked, Server};
 
 #[derive(Clone)]
 struct Version {
