@@ -19,6 +19,7 @@ mod head;
 mod key;
 mod listing;
 mod posture;
+mod requests;
 mod sealed;
 mod secret;
 #[cfg(all(test, any(feature = "aws", feature = "azure", feature = "gcp")))]
@@ -41,6 +42,7 @@ pub use head::{HeadStore, MAX_HEAD_BYTES, Stored, Version};
 pub use key::{MAX_KEY_BYTES, key_is_valid};
 pub use listing::{ObjectPages, VersionPages};
 pub use posture::{Aspect, Expected, Lock, Setting, SettingState};
+pub use requests::count_requests;
 pub use sealed::{
     Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionLock,
     VersionPage,

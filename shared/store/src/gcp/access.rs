@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_auth::credentials::{self, CacheableResource, Credentials, anonymous};
+use google_cloud_auth::credentials::{
+    self, CacheableResource, Credentials, CredentialsProvider, anonymous,
+};
+use google_cloud_auth::errors::CredentialsError;
 use google_cloud_gax::exponential_backoff::ExponentialBackoffBuilder;
 use google_cloud_gax::retry_policy::RetryPolicyExt;
 use google_cloud_storage::client::Storage;
@@ -17,6 +20,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::failure::{Failure, chain};
+use crate::requests;
 
 /// How long it may take to get an access token. A token is kept and renewed in
 /// the background, so that most calls wait for none.
@@ -201,7 +205,7 @@ impl Access {
             .clamp();
         let built = Storage::builder()
             .with_endpoint(self.endpoint(Service::Storage).as_str())
-            .with_credentials(self.inner.credentials.clone())
+            .with_credentials(Credentials::from(Counting(self.inner.credentials.clone())))
             .with_retry_policy(RetryableErrors.with_attempt_limit(READ_ATTEMPTS))
             .with_backoff_policy(backoff)
             .with_read_resume_policy(Recommended.with_attempt_limit(READ_ATTEMPTS))
@@ -216,6 +220,26 @@ impl Access {
                 "check the credentials and the machine's certificates",
             )
         })
+    }
+}
+
+/// Credentials of the SDK's client, which asks for them once before every
+/// attempt: there each attempt is counted.
+#[derive(Debug)]
+struct Counting(Credentials);
+
+impl CredentialsProvider for Counting {
+    async fn headers(
+        &self,
+        extensions: http::Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let headers = self.0.headers(extensions).await?;
+        requests::request();
+        Ok(headers)
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.0.universe_domain().await
     }
 }
 
