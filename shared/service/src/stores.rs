@@ -13,6 +13,8 @@ use tokio::sync::OnceCell;
 use countersign_store::aws;
 #[cfg(feature = "azure")]
 use countersign_store::azure;
+#[cfg(feature = "emulators")]
+use countersign_store::emulators::{Emulators, EmulatorsError};
 #[cfg(feature = "gcp")]
 use countersign_store::gcp;
 
@@ -72,6 +74,20 @@ pub enum Key {
 }
 
 impl Stores {
+    /// Opens stores and keys of the clouds on the local servers that stand in
+    /// for them, whatever the environment says.
+    ///
+    /// # Errors
+    /// When no client can be set up for one of them.
+    #[cfg(feature = "emulators")]
+    pub fn over(emulators: &Emulators) -> Result<Self, EmulatorsError> {
+        Ok(Self {
+            aws: OnceCell::new_with(Some(emulators.aws()?)),
+            azure: OnceCell::new_with(Some(emulators.azure()?)),
+            gcp: OnceCell::new_with(Some(emulators.gcp()?)),
+        })
+    }
+
     /// Opens a sealed store whose objects are locked so. Nothing is created.
     ///
     /// # Errors

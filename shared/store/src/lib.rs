@@ -7,6 +7,8 @@
 //! - [`memory`] and [`local`] are backends; each module stands alone. Each
 //!   cloud's are behind a feature of its name.
 //! - [`conformance`] is the suite that every backend runs.
+//! - `emulators`, behind a feature, reaches the local servers that stand in
+//!   for the clouds.
 //! - [`fault`] wraps any store and fails the calls that a test picks.
 //!
 //! This crate knows nothing of logs, records or signatures: keys and bytes in,
@@ -30,6 +32,8 @@ pub mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
 pub mod conformance;
+#[cfg(feature = "emulators")]
+pub mod emulators;
 pub mod fault;
 #[cfg(feature = "gcp")]
 pub mod gcp;

@@ -15,7 +15,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-pub use access::{Access, AccessError};
+pub use access::{Access, AccessError, Endpoints};
 pub use dynamodb::DynamoHeadStore;
 pub use kms::KmsKey;
 pub use s3::S3SealedStore;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{
-    self, CacheableResource, Credentials, CredentialsProvider, anonymous,
+    self, CacheableResource, Credentials, CredentialsProvider, EntityTag,
 };
 use google_cloud_auth::errors::CredentialsError;
 use google_cloud_gax::exponential_backoff::ExponentialBackoffBuilder;
@@ -15,7 +15,7 @@ use google_cloud_storage::client::Storage;
 use google_cloud_storage::read_resume_policy::{ReadResumePolicyExt, Recommended};
 use google_cloud_storage::retry_policy::RetryableErrors;
 use reqwest::Url;
-use reqwest::header::HeaderMap;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -102,13 +102,13 @@ impl Access {
     }
 
     /// Access without credentials, for emulators: each call goes to a loopback
-    /// address or is refused.
+    /// address, with a token that opens nothing, or is refused.
     ///
     /// # Errors
     ///
     /// When the HTTP client cannot be set up.
     pub fn anonymous(endpoints: Endpoints) -> Result<Self, AccessError> {
-        Self::with(anonymous::Builder::new().build(), true, endpoints)
+        Self::with(Credentials::from(Nobody), true, endpoints)
     }
 
     fn with(
@@ -240,6 +240,27 @@ impl CredentialsProvider for Counting {
 
     async fn universe_domain(&self) -> Option<String> {
         self.0.universe_domain().await
+    }
+}
+
+/// Has a token that opens nothing: some emulators ask for one.
+#[derive(Debug)]
+struct Nobody;
+
+impl CredentialsProvider for Nobody {
+    async fn headers(
+        &self,
+        _: http::Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let token = HeaderValue::from_static("Bearer emulator");
+        Ok(CacheableResource::New {
+            entity_tag: EntityTag::new(),
+            data: HeaderMap::from_iter([(AUTHORIZATION, token)]),
+        })
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
     }
 }
 
