@@ -14,7 +14,7 @@ mod three;
 
 use std::collections::BTreeMap;
 
-use countersign_core::names::{self, Object};
+use countersign_core::names::Object;
 use countersign_core::segment::Segment;
 use countersign_service::clock::{Clock as _, SystemClock};
 use countersign_service::verify::{Report, Verdict};
@@ -148,8 +148,8 @@ async fn stored(clouds: &Clouds, chain: &str) -> BTreeMap<String, usize> {
         let Some(Object::Segment { start }) = Object::parse(&object.key) else {
             panic!("{object:?}");
         };
-        let bytes = chain.sealed.get(&names::segment(start), object.bytes);
-        let segment = Segment::open(&bytes.await.unwrap(), &chain.key).unwrap();
+        let bytes = chain.sealed.get(&object.key, object.bytes).await.unwrap();
+        let segment = Segment::open(&bytes, &chain.key).unwrap();
         assert_eq!(start, end, "no gap and no fork");
         end = segment.header.end;
         for delivery in &segment.header.deliveries {
