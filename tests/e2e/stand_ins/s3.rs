@@ -357,6 +357,23 @@ async fn a_bucket_is_encrypted_from_the_start() {
 }
 
 #[tokio::test]
+async fn a_bucket_keeps_the_public_out_until_its_block_is_changed() {
+    let Some(bucket) = Bucket::new().await else {
+        return;
+    };
+    const PATH: &str = "?publicAccessBlock=";
+    let block = bucket.call("GET", PATH, &[], "").await.is(200);
+    assert_eq!(block.element("RestrictPublicBuckets"), "true");
+    let open = "<PublicAccessBlockConfiguration><RestrictPublicBuckets>false</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
+    bucket.call("PUT", PATH, &[], open).await.is(200);
+    let block = bucket.call("GET", PATH, &[], "").await.is(200);
+    assert_eq!(block.element("RestrictPublicBuckets"), "false");
+    bucket.call("DELETE", PATH, &[], "").await.is(204);
+    let block = bucket.call("GET", PATH, &[], "").await;
+    block.xml_error(404, "NoSuchPublicAccessBlockConfiguration");
+}
+
+#[tokio::test]
 async fn ten_megabytes_pass_both_ways_and_ranges_are_kept() {
     let Some(bucket) = Bucket::new().await else {
         return;

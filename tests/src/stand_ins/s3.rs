@@ -6,7 +6,8 @@
 //! - a put with a lock wants a checksum;
 //! - a bucket policy may have the condition `s3:if-none-match`, and what a
 //!   policy denies to everybody is denied to the root user too;
-//! - a bucket has default encryption from the start.
+//! - a bucket has default encryption and a public access block from the start;
+//!   of the latter MinIO knows nothing.
 //!
 //! Requests pass as they came, signatures and all: a wrong one is MinIO's to
 //! refuse. Buckets are named in the path.
@@ -38,6 +39,7 @@ pub fn router(upstream: &str) -> Router {
         upstream: Upstream::new(upstream),
         creating: Mutex::default(),
         policies: Mutex::default(),
+        public_access: Mutex::default(),
     });
     Router::new().fallback(handle).with_state(front)
 }
@@ -48,6 +50,8 @@ struct Front {
     creating: Mutex<HashSet<String>>,
     /// By bucket.
     policies: Mutex<HashMap<String, BucketPolicy>>,
+    /// The public access block by bucket, where it was set or removed.
+    public_access: Mutex<HashMap<String, Option<Bytes>>>,
 }
 
 /// A request as S3 names them; `Other` passes as it is.
@@ -70,6 +74,7 @@ enum Operation {
     PutPolicy,
     DeletePolicy,
     GetEncryption,
+    PublicAccess,
     DeleteBucket,
     Other,
 }
@@ -97,6 +102,7 @@ impl Operation {
             ("PUT", true) if has("policy") => Self::PutPolicy,
             ("DELETE", true) if has("policy") => Self::DeletePolicy,
             ("GET", true) if has("encryption") => Self::GetEncryption,
+            ("GET" | "PUT" | "DELETE", true) if has("publicAccessBlock") => Self::PublicAccess,
             ("DELETE", true) if uri.query().is_none_or(|query| query.starts_with("x-id=")) => {
                 Self::DeleteBucket
             }
@@ -122,7 +128,7 @@ impl Operation {
             Self::DeleteBucket => "s3:DeleteBucket",
             // The account's root user can always mend a policy.
             Self::GetPolicy | Self::PutPolicy | Self::DeletePolicy => return None,
-            Self::GetEncryption | Self::Other => return None,
+            Self::GetEncryption | Self::PublicAccess | Self::Other => return None,
         })
     }
 }
@@ -155,10 +161,12 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
             let response = front.upstream.pass(request).await;
             if response.status().is_success() {
                 lock(&front.policies).remove(bucket);
+                lock(&front.public_access).remove(bucket);
             }
             response
         }
         Operation::GetEncryption => front.encryption(request).await,
+        Operation::PublicAccess => front.public_access(bucket, request).await,
         _ => front.upstream.pass(request).await,
     }
 }
@@ -262,7 +270,45 @@ impl Front {
             </ServerSideEncryptionConfiguration>";
         xml(StatusCode::OK, default.to_owned())
     }
+
+    /// Whether everybody is kept out, whatever a policy says. MinIO judges no
+    /// signature here, and answers that it knows nothing of it.
+    async fn public_access(&self, bucket: &str, request: Request) -> Response {
+        let method = request.method().clone();
+        let body = match read_request(request).await {
+            Ok((_, body)) => body,
+            Err(refusal) => return refusal,
+        };
+        let mut blocks = lock(&self.public_access);
+        match method {
+            Method::PUT => {
+                blocks.insert(bucket.to_owned(), Some(body));
+                StatusCode::OK.into_response()
+            }
+            Method::DELETE => {
+                blocks.insert(bucket.to_owned(), None);
+                StatusCode::NO_CONTENT.into_response()
+            }
+            _ => match blocks.get(bucket) {
+                None => xml(StatusCode::OK, ALL_BLOCKED.to_owned()),
+                Some(Some(set)) => {
+                    ([("content-type", "application/xml")], set.clone()).into_response()
+                }
+                Some(None) => error(
+                    StatusCode::NOT_FOUND,
+                    "NoSuchPublicAccessBlockConfiguration",
+                    "The public access block configuration was not found",
+                ),
+            },
+        }
+    }
 }
+
+/// What a new bucket has.
+const ALL_BLOCKED: &str = "<PublicAccessBlockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+    <BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls>\
+    <BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets>\
+    </PublicAccessBlockConfiguration>";
 
 /// Takes a path off those under way.
 struct Over<'a>(&'a Front, &'a str);
