@@ -7,36 +7,23 @@ use std::time::{Duration, Instant};
 
 use countersign_store::emulators::{Emulators, fresh_name};
 use countersign_store::{Expected, Lock};
+use countersign_tests::stand_in;
+use countersign_tests::stand_ins::azurite::account_sas;
 
 use super::*;
 
 /// Within this time every failure is told.
 const TOLD_WITHIN: Duration = Duration::from_secs(30);
 
-/// A chain in each cloud, alone and begun, and what the environment needs.
+/// When signatures of the blobs end.
+const NEVER: &str = "2098-12-31T00:00:00Z";
+
+/// A chain in each cloud, and what the environment must say.
 struct Over {
     clouds: Clouds,
     environment: Vec<(&'static str, String)>,
     /// The name of all buckets, containers and secrets.
     name: String,
-}
-
-fn stand_in(variable: &str) -> Option<String> {
-    let found = std::env::var(variable).ok();
-    let required = std::env::var_os("STANDINS").is_some_and(|value| value == "required");
-    assert!(
-        found.is_some() || !required,
-        "{variable} is not set: run scripts/services up"
-    );
-    if found.is_none() {
-        eprintln!("skipped: {variable} is not set (scripts/services up starts what it names)");
-    }
-    found
-}
-
-/// A signature for the blobs with these permissions.
-fn sas(permissions: &str) -> String {
-    countersign_store::emulators::azure::sas(permissions)
 }
 
 impl Over {
@@ -69,9 +56,24 @@ impl Over {
         let account = "azblob://devstoreaccount1";
         let mut text = "domain = \"audit.example.org\"\n".to_owned();
         for (cloud, sealed, head, key) in [
-            ("aws", format!("s3://{name}"), format!("dynamodb://{state}"), format!("awssecret:{name}")),
-            ("azure", format!("{account}/{name}"), format!("{account}/{state}"), format!("keyvault:vault/{name}")),
-            ("gcp", format!("gs://{name}"), format!("gs://{state}"), format!("gcpsecret:projects/emulators/secrets/{name}")),
+            (
+                "aws",
+                format!("s3://{name}"),
+                format!("dynamodb://{state}"),
+                format!("awssecret:{name}"),
+            ),
+            (
+                "azure",
+                format!("{account}/{name}"),
+                format!("{account}/{state}"),
+                format!("keyvault:vault/{name}"),
+            ),
+            (
+                "gcp",
+                format!("gs://{name}"),
+                format!("gs://{state}"),
+                format!("gcpsecret:projects/emulators/secrets/{name}"),
+            ),
         ] {
             text += &format!(
                 "[chain.{cloud}]\nsealed = \"{sealed}\"\nhead = \"{head}\"\nkey = \"{key}\"\n\
@@ -90,10 +92,13 @@ impl Over {
                 ("AWS_ENDPOINT_URL_S3", address("STANDIN_S3")),
                 ("AWS_ENDPOINT_URL", address("STANDIN_AWS")),
                 ("AZURE_STORAGE_BLOB_ENDPOINT", address("STANDIN_BLOB")),
-                ("AZURE_STORAGE_SAS_TOKEN", sas("rwdlacy")),
+                ("AZURE_STORAGE_SAS_TOKEN", account_sas("rwdlac", NEVER)),
                 ("AZURE_KEY_VAULT_ENDPOINT", address("STANDIN_KEYVAULT")),
                 ("STORAGE_EMULATOR_HOST", address("STANDIN_GCS")),
-                ("CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER", address("STANDIN_GCP")),
+                (
+                    "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER",
+                    address("STANDIN_GCP"),
+                ),
                 ("HOME", "/nonexistent".to_owned()),
             ],
             name,
@@ -102,13 +107,20 @@ impl Over {
     }
 
     /// Runs with one thing changed in the settings and one in the environment.
-    fn run(&self, arguments: &[&str], settings: (&str, &str), environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    fn run(
+        &self,
+        arguments: &[&str],
+        settings: (&str, &str),
+        environment: &[(&str, &str)],
+    ) -> (Option<i32>, String) {
         let text = fs::read_to_string(self.clouds.path("countersign.toml")).unwrap();
         assert!(text.contains(settings.0), "{} in {text}", settings.0);
         let changed = text.replace(settings.0, settings.1);
         self.clouds.write("changed.toml", changed.as_bytes());
         let mut command = self.clouds.command(&["--config", "changed.toml"]);
-        command.args(arguments).envs(self.environment.iter().map(|(name, value)| (*name, value)));
+        command
+            .args(arguments)
+            .envs(self.environment.iter().map(|(name, value)| (*name, value)));
         for (name, value) in environment {
             match *value {
                 "" => command.env_remove(name),
@@ -174,46 +186,167 @@ fn whatever_is_wrong_with_a_cloud_is_one_clear_error() {
     let denied = answering(
         "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n{\"error\":{\"code\":403,\"message\":\"reader does not have storage.objects.list access\",\"errors\":[{\"reason\":\"forbidden\"}]}}",
     );
-    let read_only = sas("rl");
-    type Case<'a> = (&'a str, (&'a str, &'a str), Vec<(&'a str, &'a str)>, &'a [&'a str]);
+    let read_only = account_sas("rl", NEVER);
+    type Case<'a> = (
+        &'a str,
+        (&'a str, &'a str),
+        Vec<(&'a str, &'a str)>,
+        &'a [&'a str],
+    );
     let wrong_region = format!("{s3}?region=eu-west-9");
     let cases: Vec<Case<'_>> = vec![
-        ("aws", (&s3, "s3://no-such-bucket-here"), vec![], &["s3://no-such-bucket-here", "does not exist", "setting"]),
+        (
+            "aws",
+            (&s3, "s3://no-such-bucket-here"),
+            vec![],
+            &["s3://no-such-bucket-here", "does not exist", "setting"],
+        ),
         ("aws", (&s3, &wrong_region), vec![], &["s3://", "region"]),
-        ("aws", (&table, "dynamodb://no-such-table"), vec![], &["dynamodb://no-such-table", "does not exist", "setting"]),
-        ("aws", (&aws_key, "awssecret:no-such-secret"), vec![], &["awssecret:no-such-secret", "does not exist", "init"]),
-        ("aws", same, vec![("AWS_SECRET_ACCESS_KEY", "another")], &["s3://", "SignatureDoesNotMatch"]),
-        ("aws", same, vec![("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")], &["credentials", "AWS_PROFILE"]),
-        ("aws", same, vec![("AWS_REGION", "")], &["region", "AWS_REGION"]),
-        ("aws", same, vec![("AWS_ENDPOINT_URL_S3", &skewed)], &["s3://", "RequestTimeTooSkewed", "clock"]),
-        ("aws", same, vec![("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")], &["s3://", "127.0.0.1"]),
-        ("aws", same, vec![("AWS_ENDPOINT_URL_S3", "http://s3.example.org")], &["AWS_ENDPOINT_URL_S3", "https"]),
-        ("azure", (&container, "azblob://devstoreaccount1/no-such-container\""), vec![], &["azblob://devstoreaccount1/no-such-container", "does not exist", "setting"]),
-        ("azure", (&state, "azblob://devstoreaccount1/no-such-state"), vec![], &["azblob://devstoreaccount1/no-such-state", "does not exist", "setting"]),
-        ("azure", (&azure_key, "keyvault:vault/no-such-secret"), vec![], &["keyvault:vault/no-such-secret", "does not exist", "init"]),
-        ("azure", same, vec![("AZURE_STORAGE_SAS_TOKEN", &read_only)], &["azblob://", "Storage Blob Data"]),
-        ("azure", same, vec![("AZURE_STORAGE_BLOB_ENDPOINT", "http://127.0.0.1:1")], &["azblob://", "127.0.0.1:1", "could not be reached"]),
-        ("gcp", (&bucket, "gs://no-such-bucket-here\""), vec![], &["gs://no-such-bucket-here", "does not exist", "setting"]),
-        ("gcp", (&heads, "gs://no-such-heads-here"), vec![], &["gs://no-such-heads-here", "does not exist", "setting"]),
-        ("gcp", (&gcp_key, "gcpsecret:projects/emulators/secrets/none"), vec![], &["gcpsecret:projects/emulators/secrets/none", "does not exist", "init"]),
-        ("gcp", same, vec![("STORAGE_EMULATOR_HOST", &denied)], &["gs://", "storage.objects"]),
-        ("gcp", same, vec![("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")], &["gs://", "127.0.0.1:1", "network"]),
+        (
+            "aws",
+            (&table, "dynamodb://no-such-table"),
+            vec![],
+            &["dynamodb://no-such-table", "does not exist", "setting"],
+        ),
+        (
+            "aws",
+            (&aws_key, "awssecret:no-such-secret"),
+            vec![],
+            &["awssecret:no-such-secret", "does not exist", "init"],
+        ),
+        (
+            "aws",
+            same,
+            vec![("AWS_SECRET_ACCESS_KEY", "another")],
+            &["s3://", "SignatureDoesNotMatch"],
+        ),
+        (
+            "aws",
+            same,
+            vec![("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")],
+            &["credentials", "AWS_PROFILE"],
+        ),
+        (
+            "aws",
+            same,
+            vec![("AWS_REGION", "")],
+            &["region", "AWS_REGION"],
+        ),
+        (
+            "aws",
+            same,
+            vec![("AWS_ENDPOINT_URL_S3", &skewed)],
+            &["s3://", "RequestTimeTooSkewed", "clock"],
+        ),
+        (
+            "aws",
+            same,
+            vec![("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")],
+            &["s3://", "127.0.0.1"],
+        ),
+        (
+            "aws",
+            same,
+            vec![("AWS_ENDPOINT_URL_S3", "http://s3.example.org")],
+            &["AWS_ENDPOINT_URL_S3", "https"],
+        ),
+        (
+            "azure",
+            (&container, "azblob://devstoreaccount1/no-such-container\""),
+            vec![],
+            &[
+                "azblob://devstoreaccount1/no-such-container",
+                "does not exist",
+                "setting",
+            ],
+        ),
+        (
+            "azure",
+            (&state, "azblob://devstoreaccount1/no-such-state"),
+            vec![],
+            &[
+                "azblob://devstoreaccount1/no-such-state",
+                "does not exist",
+                "setting",
+            ],
+        ),
+        (
+            "azure",
+            (&azure_key, "keyvault:vault/no-such-secret"),
+            vec![],
+            &["keyvault:vault/no-such-secret", "does not exist", "init"],
+        ),
+        (
+            "azure",
+            same,
+            vec![("AZURE_STORAGE_SAS_TOKEN", &read_only)],
+            &["azblob://", "Storage Blob Data"],
+        ),
+        (
+            "azure",
+            same,
+            vec![("AZURE_STORAGE_BLOB_ENDPOINT", "http://127.0.0.1:1")],
+            &["azblob://", "127.0.0.1:1", "could not be reached"],
+        ),
+        (
+            "gcp",
+            (&bucket, "gs://no-such-bucket-here\""),
+            vec![],
+            &["gs://no-such-bucket-here", "does not exist", "setting"],
+        ),
+        (
+            "gcp",
+            (&heads, "gs://no-such-heads-here"),
+            vec![],
+            &["gs://no-such-heads-here", "does not exist", "setting"],
+        ),
+        (
+            "gcp",
+            (&gcp_key, "gcpsecret:projects/emulators/secrets/none"),
+            vec![],
+            &[
+                "gcpsecret:projects/emulators/secrets/none",
+                "does not exist",
+                "init",
+            ],
+        ),
+        (
+            "gcp",
+            same,
+            vec![("STORAGE_EMULATOR_HOST", &denied)],
+            &["gs://", "storage.objects"],
+        ),
+        (
+            "gcp",
+            same,
+            vec![("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")],
+            &["gs://", "127.0.0.1:1", "network"],
+        ),
     ];
     let mut missing = Vec::new();
     for (cloud, settings, environment, says) in &cases {
         let (status, said) = over.run(&["seal", "--chain", cloud, "-"], *settings, environment);
         println!("{settings:?} {environment:?}\n    {said}");
         let all = says.iter().all(|says| said.contains(says));
-        let errors = said.lines().filter(|line| line.contains("countersign: ")).count();
+        let errors = said
+            .lines()
+            .filter(|line| line.contains("countersign: "))
+            .count();
         let secret = said.contains("sig=") || said.contains("another");
         if status != Some(2) || !all || errors != 1 || secret {
-            missing.push(format!("{settings:?} {environment:?} {says:?}: {status:?}\n{said}"));
+            missing.push(format!(
+                "{settings:?} {environment:?} {says:?}: {status:?}\n{said}"
+            ));
         }
     }
     assert!(missing.is_empty(), "{}", missing.join("\n\n"));
 
     // A verification reports it, and is incomplete.
-    let (status, said) = over.run(&["verify"], same, &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")]);
+    let (status, said) = over.run(
+        &["verify"],
+        same,
+        &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")],
+    );
     assert_eq!(status, Some(2), "{said}");
     assert!(said.contains("INCOMPLETE") && said.contains(&s3), "{said}");
 }

@@ -4,6 +4,8 @@
 // Clippy takes only functions marked as tests for tests.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "emulators")]
+mod clouds;
 #[cfg(unix)]
 mod hostile;
 mod survive;
