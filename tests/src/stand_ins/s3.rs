@@ -6,8 +6,9 @@
 //! - a put with a lock wants a checksum;
 //! - a bucket policy may have the condition `s3:if-none-match`, and what a
 //!   policy denies to everybody is denied to the root user too;
-//! - a bucket has default encryption and a public access block from the start;
-//!   of the latter MinIO knows nothing.
+//! - a bucket has default encryption, blocked public access and enforced
+//!   ownership from the start; the last two MinIO has not at all, so that nobody
+//!   judges the signature of a call for them.
 //!
 //! Requests pass as they came, signatures and all: a wrong one is MinIO's to
 //! refuse. Buckets are named in the path.
@@ -39,7 +40,7 @@ pub fn router(upstream: &str) -> Router {
         upstream: Upstream::new(upstream),
         creating: Mutex::default(),
         policies: Mutex::default(),
-        public_access: Mutex::default(),
+        access: Mutex::default(),
     });
     Router::new().fallback(handle).with_state(front)
 }
@@ -50,8 +51,40 @@ struct Front {
     creating: Mutex<HashSet<String>>,
     /// By bucket.
     policies: Mutex<HashMap<String, BucketPolicy>>,
-    /// The public access block by bucket, where it was set or removed.
-    public_access: Mutex<HashMap<String, Option<Bytes>>>,
+    /// What was set of a bucket's access, by bucket; none where it was removed.
+    access: Mutex<HashMap<(Access, String), Option<Bytes>>>,
+}
+
+/// Settings of a bucket that MinIO has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Access {
+    PublicAccessBlock,
+    Ownership,
+}
+
+impl Access {
+    /// Of a new bucket.
+    fn initial(self) -> &'static str {
+        match self {
+            Self::PublicAccessBlock => {
+                "<PublicAccessBlockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                <BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls>\
+                <BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets>\
+                </PublicAccessBlockConfiguration>"
+            }
+            Self::Ownership => {
+                "<OwnershipControls xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                <Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>"
+            }
+        }
+    }
+
+    fn missing(self) -> &'static str {
+        match self {
+            Self::PublicAccessBlock => "NoSuchPublicAccessBlockConfiguration",
+            Self::Ownership => "OwnershipControlsNotFoundError",
+        }
+    }
 }
 
 /// A request as S3 names them; `Other` passes as it is.
@@ -74,7 +107,7 @@ enum Operation {
     PutPolicy,
     DeletePolicy,
     GetEncryption,
-    PublicAccess,
+    Access(Access),
     DeleteBucket,
     Other,
 }
@@ -102,7 +135,12 @@ impl Operation {
             ("PUT", true) if has("policy") => Self::PutPolicy,
             ("DELETE", true) if has("policy") => Self::DeletePolicy,
             ("GET", true) if has("encryption") => Self::GetEncryption,
-            ("GET" | "PUT" | "DELETE", true) if has("publicAccessBlock") => Self::PublicAccess,
+            ("GET" | "PUT" | "DELETE", true) if has("publicAccessBlock") => {
+                Self::Access(Access::PublicAccessBlock)
+            }
+            ("GET" | "PUT" | "DELETE", true) if has("ownershipControls") => {
+                Self::Access(Access::Ownership)
+            }
             ("DELETE", true) if uri.query().is_none_or(|query| query.starts_with("x-id=")) => {
                 Self::DeleteBucket
             }
@@ -128,7 +166,7 @@ impl Operation {
             Self::DeleteBucket => "s3:DeleteBucket",
             // The account's root user can always mend a policy.
             Self::GetPolicy | Self::PutPolicy | Self::DeletePolicy => return None,
-            Self::GetEncryption | Self::PublicAccess | Self::Other => return None,
+            Self::GetEncryption | Self::Access(_) | Self::Other => return None,
         })
     }
 }
@@ -161,12 +199,11 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
             let response = front.upstream.pass(request).await;
             if response.status().is_success() {
                 lock(&front.policies).remove(bucket);
-                lock(&front.public_access).remove(bucket);
             }
             response
         }
         Operation::GetEncryption => front.encryption(request).await,
-        Operation::PublicAccess => front.public_access(bucket, request).await,
+        Operation::Access(of) => front.access(of, bucket, request).await,
         _ => front.upstream.pass(request).await,
     }
 }
@@ -258,6 +295,34 @@ impl Front {
         response
     }
 
+    async fn access(&self, of: Access, bucket: &str, request: Request) -> Response {
+        let (request, text) = match read_request(request).await {
+            Ok(read) => read,
+            Err(refusal) => return refusal,
+        };
+        let mut access = lock(&self.access);
+        let place = (of, bucket.to_owned());
+        match request.method().as_str() {
+            "PUT" => {
+                access.insert(place, Some(text));
+                return StatusCode::OK.into_response();
+            }
+            "DELETE" => {
+                access.insert(place, None);
+                return StatusCode::NO_CONTENT.into_response();
+            }
+            _ => {}
+        }
+        match access.get(&place) {
+            None => xml(StatusCode::OK, of.initial().to_owned()),
+            Some(Some(text)) => xml(StatusCode::OK, String::from_utf8_lossy(text).into_owned()),
+            Some(None) => {
+                let message = "The configuration was not found";
+                error(StatusCode::NOT_FOUND, of.missing(), message)
+            }
+        }
+    }
+
     async fn encryption(&self, request: Request) -> Response {
         let (response, body) = read_response(self.upstream.pass(request).await).await;
         let unset = "ServerSideEncryptionConfigurationNotFoundError";
@@ -270,45 +335,7 @@ impl Front {
             </ServerSideEncryptionConfiguration>";
         xml(StatusCode::OK, default.to_owned())
     }
-
-    /// Whether everybody is kept out, whatever a policy says. MinIO judges no
-    /// signature here, and answers that it knows nothing of it.
-    async fn public_access(&self, bucket: &str, request: Request) -> Response {
-        let method = request.method().clone();
-        let body = match read_request(request).await {
-            Ok((_, body)) => body,
-            Err(refusal) => return refusal,
-        };
-        let mut blocks = lock(&self.public_access);
-        match method {
-            Method::PUT => {
-                blocks.insert(bucket.to_owned(), Some(body));
-                StatusCode::OK.into_response()
-            }
-            Method::DELETE => {
-                blocks.insert(bucket.to_owned(), None);
-                StatusCode::NO_CONTENT.into_response()
-            }
-            _ => match blocks.get(bucket) {
-                None => xml(StatusCode::OK, ALL_BLOCKED.to_owned()),
-                Some(Some(set)) => {
-                    ([("content-type", "application/xml")], set.clone()).into_response()
-                }
-                Some(None) => error(
-                    StatusCode::NOT_FOUND,
-                    "NoSuchPublicAccessBlockConfiguration",
-                    "The public access block configuration was not found",
-                ),
-            },
-        }
-    }
 }
-
-/// What a new bucket has.
-const ALL_BLOCKED: &str = "<PublicAccessBlockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
-    <BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls>\
-    <BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets>\
-    </PublicAccessBlockConfiguration>";
 
 /// Takes a path off those under way.
 struct Over<'a>(&'a Front, &'a str);
