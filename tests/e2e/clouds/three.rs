@@ -93,6 +93,6 @@ async fn logs_of_three_clouds_are_sealed_countersigned_verified_and_proven() {
     }
     let again = verified(&clouds).await;
     for (before, after) in report.chains.iter().zip(&again.chains) {
-        assert_eq!((after.records, after.duplicates), (before.records + 2, 0));
+        assert_eq!((after.records, after.duplicates), (before.records, 0));
     }
 }
