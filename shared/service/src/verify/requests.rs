@@ -169,3 +169,105 @@ impl HeadStore for CountedHead {
         self.inner.describe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use countersign_store::local::LocalSealedStore;
+
+    use super::*;
+    use crate::verify::tests::world;
+    use crate::verify::{Options, Report};
+
+    fn sum(report: &Report, kind: impl Fn(&Requests) -> u64) -> u64 {
+        let chains = report.chains.iter();
+        chains.map(|chain| kind(&chain.requests)).sum()
+    }
+
+    #[tokio::test]
+    async fn over_memory_each_call_is_a_request() {
+        let world = world(2).await;
+        let before = world.faults.counts();
+        let report = world.verified(&Options::default()).await;
+        let calls = world.faults.counts() - before;
+        assert_eq!(sum(&report, |requests| requests.list), calls.lists);
+        assert_eq!(sum(&report, |requests| requests.read), calls.gets);
+        assert_eq!(sum(&report, |requests| requests.versions), calls.versions);
+        assert_eq!(sum(&report, |requests| requests.head), calls.loads);
+        // These the wrapper of the test does not count.
+        assert_eq!(sum(&report, |requests| requests.settings), 3);
+        let total = sum(&report, Requests::total);
+        assert_eq!(total, calls.total() + 3);
+
+        let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+        for (chain, told) in report.chains.iter().zip(json["chains"].as_array().unwrap()) {
+            let Requests {
+                list,
+                read,
+                versions,
+                settings,
+                head,
+            } = chain.requests;
+            let expected = serde_json::json!({
+                "list": list, "read": read, "versions": versions, "settings": settings, "head": head,
+            });
+            assert_eq!(told["requests"], expected);
+            // A genesis, checkpoints, indexes and anchors are read besides.
+            assert!(read > chain.segments && head == 2);
+            let each = chain.requests.total() as f64 / chain.segments as f64;
+            let told = told["requests_per_segment"].as_f64().unwrap();
+            assert!((told - each).abs() <= 0.005, "{told} {each}");
+            let said = format!(
+                "{} requests, {told} for each segment",
+                chain.requests.total()
+            );
+            assert!(report.to_text(false).contains(&said), "{said}");
+            assert!(report.to_html().contains(&said), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_is_not_asked_for_what_it_has_not() {
+        let mut world = world(1).await;
+        let whole = world.verified(&Options::default()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let local = LocalSealedStore::create(folder.path()).unwrap();
+        for (name, bytes) in world.objects("aws").await {
+            let put = local.put_new(&name, bytes, Retention::None);
+            put.await.unwrap();
+        }
+        world.deployment.chains[0].sealed = Arc::new(local);
+        let report = world.verified(&Options::default()).await;
+        let expected = Requests {
+            versions: 0,
+            settings: 0,
+            ..whole.chains[0].requests
+        };
+        assert_eq!(report.chains[0].requests, expected);
+        assert_eq!(report.chains[1].requests, whole.chains[1].requests);
+    }
+
+    #[tokio::test]
+    async fn a_chain_alone_costs_what_it_costs_among_others() {
+        let world = world(1).await;
+        let whole = world.verified(&Options::default()).await;
+        let options = Options {
+            chain: Some("gcp".into()),
+            ..Options::default()
+        };
+        let alone = world.verified(&options).await;
+        assert_eq!(alone.chains.len(), 1);
+        assert_eq!(alone.chains[0].requests, whole.chains[2].requests);
+    }
+
+    #[test]
+    fn without_segments_there_is_no_share() {
+        let requests = Requests {
+            list: 8,
+            head: 2,
+            ..Requests::default()
+        };
+        assert_eq!(requests.per_segment(0), None);
+        assert_eq!(requests.per_segment(3), Some(3.33));
+        assert_eq!(requests.per_segment(4), Some(2.5));
+    }
+}
