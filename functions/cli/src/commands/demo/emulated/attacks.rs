@@ -167,7 +167,8 @@ impl Attack {
             _ => names::segment(0),
         };
         let noon = clouds.noon()?;
-        self.act(clouds, key, noon).await.map_err(Failure::undone)
+        let done = self.act(clouds, key, noon).await;
+        done.map_err(|error| Failure::undone(format_args!("{}: {error}", self.what())))
     }
 
     async fn act(
@@ -257,7 +258,10 @@ impl Attack {
 
     /// Undoes it.
     pub async fn undo(self, clouds: &Clouds, kept: Kept) -> Result<(), Failure> {
-        self.take_back(clouds, kept).await.map_err(Failure::undone)
+        let undone = self.take_back(clouds, kept).await;
+        undone.map_err(|error| {
+            Failure::undone(format_args!("{}, and to undo it: {error}", self.what()))
+        })
     }
 
     async fn take_back(self, clouds: &Clouds, kept: Kept) -> Result<(), ActError> {
