@@ -357,20 +357,35 @@ async fn a_bucket_is_encrypted_from_the_start() {
 }
 
 #[tokio::test]
-async fn a_bucket_keeps_the_public_out_until_its_block_is_changed() {
+async fn a_bucket_is_closed_to_the_public_from_the_start_until_that_is_changed() {
     let Some(bucket) = Bucket::new().await else {
         return;
     };
-    const PATH: &str = "?publicAccessBlock=";
-    let block = bucket.call("GET", PATH, &[], "").await.is(200);
-    assert_eq!(block.element("RestrictPublicBuckets"), "true");
-    let open = "<PublicAccessBlockConfiguration><RestrictPublicBuckets>false</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
-    bucket.call("PUT", PATH, &[], open).await.is(200);
-    let block = bucket.call("GET", PATH, &[], "").await.is(200);
-    assert_eq!(block.element("RestrictPublicBuckets"), "false");
-    bucket.call("DELETE", PATH, &[], "").await.is(204);
-    let block = bucket.call("GET", PATH, &[], "").await;
-    block.xml_error(404, "NoSuchPublicAccessBlockConfiguration");
+    for (setting, element, initial, missing) in [
+        (
+            "publicAccessBlock",
+            "BlockPublicPolicy",
+            "true",
+            "NoSuchPublicAccessBlockConfiguration",
+        ),
+        (
+            "ownershipControls",
+            "ObjectOwnership",
+            "BucketOwnerEnforced",
+            "OwnershipControlsNotFoundError",
+        ),
+    ] {
+        let path = format!("?{setting}=");
+        let found = bucket.call("GET", &path, &[], "").await.is(200);
+        assert_eq!(found.element(element), initial);
+        let other = format!("<Configuration><{element}>other</{element}></Configuration>");
+        bucket.call("PUT", &path, &[], other).await.is(200);
+        let found = bucket.call("GET", &path, &[], "").await.is(200);
+        assert_eq!(found.element(element), "other");
+        bucket.call("DELETE", &path, &[], "").await.is(204);
+        let found = bucket.call("GET", &path, &[], "").await;
+        found.xml_error(404, missing);
+    }
 }
 
 #[tokio::test]

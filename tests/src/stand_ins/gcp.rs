@@ -96,8 +96,7 @@ async fn handle(State(services): State<Arc<Services>>, request: Request) -> Resp
             &Value::Null,
         );
     }
-    let path = request.uri().path();
-    let path = path.trim_start_matches("/v1/").trim_start_matches("/v3/");
+    let path = request.uri().path().trim_start_matches("/v1/");
     let call = Call::of(request.method(), path);
     let permission = call.permission();
     if is_denied(authorization, permission) {
@@ -151,8 +150,8 @@ enum Call {
 impl Call {
     fn of(method: &Method, path: &str) -> Self {
         match (method.as_str(), path) {
-            ("GET", "liens") => return Self::Liens,
-            ("POST", "liens") => return Self::CreateLien,
+            ("GET", "/v3/liens") => return Self::Liens,
+            ("POST", "/v3/liens") => return Self::CreateLien,
             _ => {}
         }
         let (path, verb) = path.rsplit_once(':').unwrap_or((path, ""));

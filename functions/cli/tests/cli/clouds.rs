@@ -206,6 +206,12 @@ fn whatever_is_wrong_with_a_cloud_is_one_clear_error() {
     let cases: Vec<Case<'_>> = vec![
         (
             "aws",
+            (&s3, "s3://no-such-bucket-here"),
+            vec![],
+            &["s3://no-such-bucket-here", "does not exist", "setting"],
+        ),
+        (
+            "aws",
             same,
             vec![("AWS_ENDPOINT_URL_S3", &elsewhere)],
             &["s3://", "eu-west-1", "region"],

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_LENGTH, HeaderMap};
 use reqwest::{Client, Method};
 use serde_json::Value;
 use thiserror::Error;
@@ -72,9 +72,12 @@ impl Asker {
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
-        body: impl Into<reqwest::Body>,
+        body: impl Into<Vec<u8>>,
     ) -> Result<Vec<u8>, ActError> {
+        let body: Vec<u8> = body.into();
         let mut request = self.client.request(method, format!("{}{path}", self.base));
+        // Of an empty body the library says nothing, and Azure wants to know.
+        request = request.header(CONTENT_LENGTH, body.len());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -26,6 +26,10 @@ use crate::posture::{Expected, Lock};
 /// The region of everything on the stand-ins.
 const REGION: &str = "us-east-1";
 
+/// MinIO's own, which its documentation publishes: no secret.
+const KEY_ID: &str = "minioadmin";
+const SECRET_KEY: &str = "minioadmin";
+
 /// The partition key of a table of heads.
 const KEY: &str = "pk";
 
@@ -41,9 +45,20 @@ impl Emulators {
             secrets_manager: Some(self.aws.to_string()),
             kms: Some(self.aws_kms.to_string()),
         };
-        // MinIO's own, which its documentation publishes.
-        let credentials = Credentials::new("minioadmin", "minioadmin", None, None, "emulators");
+        let credentials = Credentials::new(KEY_ID, SECRET_KEY, None, None, "emulators");
         Access::with_endpoints(credentials, Some(REGION), endpoints).map_err(unusable)
+    }
+
+    pub(super) fn aws_variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ACCESS_KEY_ID", KEY_ID.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ENDPOINT_URL_S3", self.s3.to_string()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.aws.to_string()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.aws.to_string()),
+            ("AWS_ENDPOINT_URL_KMS", self.aws_kms.to_string()),
+        ]
     }
 
     /// Somebody who may do everything that AWS permits anybody.

@@ -40,6 +40,18 @@ impl Emulators {
         endpoints.and_then(Access::anonymous).map_err(unusable)
     }
 
+    pub(super) fn azure_variables(&self) -> Vec<(&'static str, String)> {
+        let manager = self.resource_manager.to_string();
+        vec![
+            ("AZURE_STORAGE_BLOB_ENDPOINT", self.blob.to_string()),
+            ("AZURE_STORAGE_SAS_TOKEN", account_sas(PERMISSIONS)),
+            ("AZURE_KEY_VAULT_ENDPOINT", self.key_vault.to_string()),
+            ("AZURE_RESOURCE_MANAGER_ENDPOINT", manager),
+            ("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION.to_owned()),
+            ("AZURE_RESOURCE_GROUP", RESOURCE_GROUP.to_owned()),
+        ]
+    }
+
     /// Somebody who may do everything that Azure permits anybody.
     ///
     /// # Errors

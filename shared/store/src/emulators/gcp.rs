@@ -28,6 +28,22 @@ impl Emulators {
         Access::anonymous(endpoints).map_err(unusable)
     }
 
+    pub(super) fn gcp_variables(&self) -> Vec<(&'static str, String)> {
+        let (storage, others) = (self.gcs.to_string(), self.gcp.to_string());
+        vec![
+            ("STORAGE_EMULATOR_HOST", storage),
+            (
+                "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER",
+                others.clone(),
+            ),
+            ("CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS", others.clone()),
+            (
+                "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER",
+                others,
+            ),
+        ]
+    }
+
     /// Somebody who may do everything that Google Cloud permits anybody.
     ///
     /// # Errors

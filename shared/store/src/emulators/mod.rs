@@ -86,6 +86,18 @@ impl Emulators {
         })
     }
 
+    /// What a process needs in its environment to reach them with the stores and
+    /// keys that find their way by it: names and values. They hold credentials,
+    /// if only published ones.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let (aws, azure, gcp) = (
+            self.aws_variables(),
+            self.azure_variables(),
+            self.gcp_variables(),
+        );
+        aws.into_iter().chain(azure).chain(gcp).collect()
+    }
+
     fn read(value: impl Fn(&str) -> Option<String>) -> Result<Self, EmulatorsError> {
         let address = |variable: &'static str| {
             let found = value(variable).filter(|value| !value.is_empty());
