@@ -190,6 +190,9 @@ fn whatever_is_wrong_with_a_cloud_is_one_clear_error() {
     let skewed = answering(
         "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: application/xml\r\n\r\n<Error><Code>RequestTimeTooSkewed</Code><Message>The difference between the request time and the current time is too large.</Message></Error>",
     );
+    let forbidden = answering(
+        "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: application/xml\r\n\r\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>",
+    );
     let elsewhere = answering(
         "HTTP/1.1 301 Moved Permanently\r\nconnection: close\r\nx-amz-bucket-region: eu-west-1\r\ncontent-type: application/xml\r\n\r\n<Error><Code>PermanentRedirect</Code><Message>The bucket you are attempting to access must be addressed using the specified endpoint.</Message></Error>",
     );
@@ -209,6 +212,12 @@ fn whatever_is_wrong_with_a_cloud_is_one_clear_error() {
             (&s3, "s3://no-such-bucket-here"),
             vec![],
             &["s3://no-such-bucket-here", "does not exist", "setting"],
+        ),
+        (
+            "aws",
+            same,
+            vec![("AWS_ENDPOINT_URL_S3", &forbidden)],
+            &["s3://", "AccessDenied", "s3:GetObject", "arn:aws:s3:::"],
         ),
         (
             "aws",
