@@ -16,6 +16,8 @@ use crate::config::Reach;
 use countersign_store::aws;
 #[cfg(feature = "azure")]
 use countersign_store::azure;
+#[cfg(feature = "emulators")]
+use countersign_store::emulators::{Emulators, EmulatorsError};
 #[cfg(feature = "gcp")]
 use countersign_store::gcp;
 
@@ -91,6 +93,21 @@ impl Stores {
             reach,
             ..Self::default()
         }
+    }
+
+    /// Opens stores and keys of the clouds on the local servers that stand in
+    /// for them, whatever the environment says.
+    ///
+    /// # Errors
+    /// When no client can be set up for one of them.
+    #[cfg(feature = "emulators")]
+    pub fn over(emulators: &Emulators) -> Result<Self, EmulatorsError> {
+        Ok(Self {
+            aws: OnceCell::new_with(Some(emulators.aws()?)),
+            azure: OnceCell::new_with(Some(emulators.azure()?)),
+            gcp: OnceCell::new_with(Some(emulators.gcp()?)),
+            ..Self::default()
+        })
     }
 
     /// Opens a sealed store whose objects are locked so. Nothing is created.

@@ -8,6 +8,8 @@
 //!   cloud's are behind a feature of its name.
 //! - [`federation`] opens a cloud with the identity that a process has in another.
 //! - [`conformance`] is the suite that every backend runs.
+//! - `emulators`, behind a feature, reaches the local servers that stand in
+//!   for the clouds.
 //! - [`fault`] wraps any store and fails the calls that a test picks.
 //!
 //! This crate knows nothing of logs, records or signatures: keys and bytes in,
@@ -21,6 +23,7 @@ mod head;
 mod key;
 mod listing;
 mod posture;
+mod requests;
 mod sealed;
 mod secret;
 #[cfg(test)]
@@ -32,6 +35,8 @@ pub mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
 pub mod conformance;
+#[cfg(feature = "emulators")]
+pub mod emulators;
 pub mod fault;
 pub mod federation;
 #[cfg(feature = "gcp")]
@@ -45,6 +50,7 @@ pub use head::{HeadStore, MAX_HEAD_BYTES, Stored, Version};
 pub use key::{MAX_KEY_BYTES, key_is_valid};
 pub use listing::{ObjectPages, VersionPages};
 pub use posture::{Aspect, Expected, Lock, Setting, SettingState};
+pub use requests::count_requests;
 pub use sealed::{
     Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionLock,
     VersionPage,

@@ -88,13 +88,44 @@ pub struct Access {
 
 struct Inner {
     base: SdkConfig,
-    endpoint: Option<String>,
+    endpoints: Endpoints,
     s3: Clients<aws_sdk_s3::Client>,
     dynamodb: Clients<aws_sdk_dynamodb::Client>,
     secrets: Clients<aws_sdk_secretsmanager::Client>,
     kms: Clients<aws_sdk_kms::Client>,
     #[cfg(any(feature = "azure", feature = "gcp"))]
     sts: Clients<aws_sdk_sts::Client>,
+}
+
+/// Where AWS's services are, where they are not at AWS's own addresses: each
+/// `https://…`, or `http://…` on this machine. What is not set here is as the
+/// environment says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// S3.
+    pub s3: Option<String>,
+    /// DynamoDB.
+    pub dynamodb: Option<String>,
+    /// Secrets Manager.
+    pub secrets_manager: Option<String>,
+    /// KMS.
+    pub kms: Option<String>,
+    /// STS.
+    pub sts: Option<String>,
+}
+
+impl Endpoints {
+    /// Every service at one address, or none of them at another than AWS's own.
+    pub fn all(endpoint: Option<&str>) -> Self {
+        let endpoint = || endpoint.map(str::to_owned);
+        Self {
+            s3: endpoint(),
+            dynamodb: endpoint(),
+            secrets_manager: endpoint(),
+            kms: endpoint(),
+            sts: endpoint(),
+        }
+    }
 }
 
 /// Clients by region.
@@ -146,7 +177,7 @@ impl Access {
             .stalled_stream_protection(stall_protection())
             .load()
             .await;
-        Self::with_config(base, endpoint)
+        Self::with_config(base, Endpoints::all(endpoint))
     }
 
     /// Access with `credentials`, which are asked for at the first call and
@@ -160,13 +191,26 @@ impl Access {
         region: Option<&str>,
         endpoint: Option<&str>,
     ) -> Result<Self, AccessError> {
+        Self::with_endpoints(credentials, region, Endpoints::all(endpoint))
+    }
+
+    /// As [`new`](Self::new), with an endpoint for each service.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError::Endpoint`].
+    pub fn with_endpoints(
+        credentials: impl ProvideCredentials + 'static,
+        region: Option<&str>,
+        endpoints: Endpoints,
+    ) -> Result<Self, AccessError> {
         let base = settings(region)
             .into_builder()
             // Shared by all clients, so that credentials are fetched once.
             .identity_cache(IdentityCache::lazy().build())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
-        Self::with_config(base, endpoint)
+        Self::with_config(base, endpoints)
     }
 
     /// Access with credentials that are asked for again `before` they expire.
@@ -185,23 +229,33 @@ impl Access {
             .identity_cache(cache.build())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
-        Self::with_config(base, endpoint)
+        Self::with_config(base, Endpoints::all(endpoint))
     }
 
     /// Access for the calls that take no signature, and for no others.
     #[cfg(any(feature = "azure", feature = "gcp"))]
     pub(crate) fn unsigned(region: &str, endpoint: Option<&str>) -> Result<Self, AccessError> {
-        Self::with_config(settings(Some(region)), endpoint)
+        Self::with_config(settings(Some(region)), Endpoints::all(endpoint))
     }
 
-    fn with_config(base: SdkConfig, endpoint: Option<&str>) -> Result<Self, AccessError> {
-        if let Some(endpoint) = endpoint {
+    fn with_config(base: SdkConfig, endpoints: Endpoints) -> Result<Self, AccessError> {
+        let Endpoints {
+            s3,
+            dynamodb,
+            secrets_manager,
+            kms,
+            sts,
+        } = &endpoints;
+        for endpoint in [s3, dynamodb, secrets_manager, kms, sts]
+            .into_iter()
+            .flatten()
+        {
             check_endpoint(endpoint, "the settings")?;
         }
         Ok(Self {
             inner: Arc::new(Inner {
                 base,
-                endpoint: endpoint.map(str::to_owned),
+                endpoints,
                 s3: Mutex::default(),
                 dynamodb: Mutex::default(),
                 secrets: Mutex::default(),
@@ -212,13 +266,13 @@ impl Access {
         })
     }
 
-    pub(super) fn s3(
+    pub(crate) fn s3(
         &self,
         region: Option<&str>,
         address: &str,
     ) -> Result<aws_sdk_s3::Client, AccessError> {
         client(&self.inner.s3, self.region(region, address)?, |region| {
-            let endpoint = self.endpoint("AWS_ENDPOINT_URL_S3")?;
+            let endpoint = self.endpoint(&self.inner.endpoints.s3, "AWS_ENDPOINT_URL_S3")?;
             let mut config = aws_sdk_s3::config::Builder::from(&self.inner.base)
                 .region(region)
                 .interceptor(Guard)
@@ -229,7 +283,7 @@ impl Access {
         })
     }
 
-    pub(super) fn dynamodb(
+    pub(crate) fn dynamodb(
         &self,
         region: Option<&str>,
         address: &str,
@@ -239,7 +293,9 @@ impl Access {
             let mut config = aws_sdk_dynamodb::config::Builder::from(&self.inner.base)
                 .region(region)
                 .interceptor(Guard);
-            config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_DYNAMODB")?);
+            config.set_endpoint_url(
+                self.endpoint(&self.inner.endpoints.dynamodb, "AWS_ENDPOINT_URL_DYNAMODB")?,
+            );
             Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
         })
     }
@@ -254,7 +310,10 @@ impl Access {
             let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.inner.base)
                 .region(region)
                 .interceptor(Guard);
-            config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER")?);
+            config.set_endpoint_url(self.endpoint(
+                &self.inner.endpoints.secrets_manager,
+                "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            )?);
             Ok(aws_sdk_secretsmanager::Client::from_conf(config.build()))
         })
     }
@@ -268,7 +327,9 @@ impl Access {
             let mut config = aws_sdk_kms::config::Builder::from(&self.inner.base)
                 .region(region)
                 .interceptor(Guard);
-            config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_KMS")?);
+            config.set_endpoint_url(
+                self.endpoint(&self.inner.endpoints.kms, "AWS_ENDPOINT_URL_KMS")?,
+            );
             Ok(aws_sdk_kms::Client::from_conf(config.build()))
         })
     }
@@ -283,7 +344,9 @@ impl Access {
             let mut config = aws_sdk_sts::config::Builder::from(&self.inner.base)
                 .region(region)
                 .interceptor(Guard);
-            config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_STS")?);
+            config.set_endpoint_url(
+                self.endpoint(&self.inner.endpoints.sts, "AWS_ENDPOINT_URL_STS")?,
+            );
             Ok(aws_sdk_sts::Client::from_conf(config.build()))
         })
     }
@@ -312,8 +375,12 @@ impl Access {
     }
 
     /// What to call instead of the service's own endpoint.
-    fn endpoint(&self, variable: &'static str) -> Result<Option<String>, AccessError> {
-        if let Some(endpoint) = &self.inner.endpoint {
+    fn endpoint(
+        &self,
+        given: &Option<String>,
+        variable: &'static str,
+    ) -> Result<Option<String>, AccessError> {
+        if let Some(endpoint) = given {
             return Ok(Some(endpoint.clone()));
         }
         let of_service = std::env::var(variable).ok().filter(|url| !url.is_empty());
@@ -337,7 +404,7 @@ impl Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access")
             .field("region", &self.inner.base.region())
-            .field("endpoint", &self.inner.endpoint)
+            .field("endpoints", &self.inner.endpoints)
             .finish_non_exhaustive()
     }
 }

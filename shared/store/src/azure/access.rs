@@ -305,6 +305,15 @@ impl Access {
         })
     }
 
+    /// Access without an identity, for emulators.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    #[cfg(feature = "emulators")]
+    pub fn anonymous(endpoints: Endpoints) -> Result<Self, AccessError> {
+        Self::new(Arc::new(Nobody), endpoints)
+    }
+
     /// Access with the identity that the machine has. The environment decides
     /// which, so that nobody is taken for somebody else because a first choice
     /// failed:

@@ -12,6 +12,8 @@ mod arm;
 mod blob;
 mod failure;
 mod head;
+#[cfg(any(test, feature = "emulators"))]
+pub(crate) mod sas;
 mod secret;
 mod wire;
 

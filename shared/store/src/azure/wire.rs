@@ -35,6 +35,8 @@ use md5::{Digest, Md5};
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
+use crate::requests::Count;
+
 const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(12);
 const TICK: Duration = Duration::from_secs(1);
@@ -63,6 +65,8 @@ pub(crate) struct Call {
     /// Of the last answer; 0 while there is none.
     status: AtomicU16,
     failure: Mutex<Option<String>>,
+    /// The SDK may send in a task of its own.
+    count: Count,
 }
 
 const IDLE_STAGE: u8 = 0;
@@ -84,6 +88,7 @@ impl Call {
             max_object_bytes,
             status: AtomicU16::new(0),
             failure: Mutex::default(),
+            count: Count::current(),
         })
     }
 
@@ -255,6 +260,7 @@ impl Wire {
             call.stage.store(BEGUN, Ordering::Release);
             call.fail(ErrorKind::Other, root_cause(&error))
         })?;
+        call.count.request();
         let sent = while_it_moves(self.client.execute(built), call, deadline).await;
         let mut response = match sent {
             Ok(Ok(response)) => response,

@@ -5,18 +5,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_auth::credentials::{self, CacheableResource, Credentials, anonymous};
+use google_cloud_auth::credentials::{
+    self, CacheableResource, Credentials, CredentialsProvider, EntityTag,
+};
+use google_cloud_auth::errors::CredentialsError;
 use google_cloud_gax::exponential_backoff::ExponentialBackoffBuilder;
 use google_cloud_gax::retry_policy::RetryPolicyExt;
 use google_cloud_storage::client::Storage;
 use google_cloud_storage::read_resume_policy::{ReadResumePolicyExt, Recommended};
 use google_cloud_storage::retry_policy::RetryableErrors;
 use reqwest::Url;
-use reqwest::header::HeaderMap;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::failure::{Failure, chain};
+use crate::requests;
 
 /// How long it may take to get an access token. A token is kept and renewed in
 /// the background, so that most calls wait for none.
@@ -104,13 +108,13 @@ impl Access {
     }
 
     /// Access without credentials, for emulators: each call goes to a loopback
-    /// address or is refused.
+    /// address, with a token that opens nothing, or is refused.
     ///
     /// # Errors
     ///
     /// When the HTTP client cannot be set up.
     pub fn anonymous(endpoints: Endpoints) -> Result<Self, AccessError> {
-        Self::with(anonymous::Builder::new().build(), true, endpoints)
+        Self::with(Credentials::from(Nobody), true, endpoints)
     }
 
     fn with(
@@ -196,7 +200,7 @@ impl Access {
             .clamp();
         let built = Storage::builder()
             .with_endpoint(self.endpoint(Service::Storage).as_str())
-            .with_credentials(self.inner.credentials.clone())
+            .with_credentials(Credentials::from(Counting(self.inner.credentials.clone())))
             .with_retry_policy(RetryableErrors.with_attempt_limit(READ_ATTEMPTS))
             .with_backoff_policy(backoff)
             .with_read_resume_policy(Recommended.with_attempt_limit(READ_ATTEMPTS))
@@ -211,6 +215,47 @@ impl Access {
                 "check the credentials and the machine's certificates",
             )
         })
+    }
+}
+
+/// Credentials of the SDK's client, which asks for them once before every
+/// attempt: there each attempt is counted.
+#[derive(Debug)]
+struct Counting(Credentials);
+
+impl CredentialsProvider for Counting {
+    async fn headers(
+        &self,
+        extensions: http::Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let headers = self.0.headers(extensions).await?;
+        requests::request();
+        Ok(headers)
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.0.universe_domain().await
+    }
+}
+
+/// Has a token that opens nothing: some emulators ask for one.
+#[derive(Debug)]
+struct Nobody;
+
+impl CredentialsProvider for Nobody {
+    async fn headers(
+        &self,
+        _: http::Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let token = HeaderValue::from_static("Bearer emulator");
+        Ok(CacheableResource::New {
+            entity_tag: EntityTag::new(),
+            data: HeaderMap::from_iter([(AUTHORIZATION, token)]),
+        })
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
     }
 }
 

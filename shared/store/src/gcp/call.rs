@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::access::{Access, FIRST_BACKOFF, READ_ATTEMPTS, Service};
 use super::failure::{Answer, Failure, chain};
 use crate::error::BoxError;
+use crate::requests;
 
 /// How long one attempt may take, from the connection to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
@@ -179,6 +180,7 @@ impl Access {
                 Failure::Lost(cause.into())
             }
         };
+        requests::request();
         let mut response = builder.send().await.map_err(failed)?;
         let status = response.status();
         let success = status.is_success();

@@ -105,9 +105,13 @@ impl Failure {
             let cause = StdError::source(error).and_then(|e| e.downcast_ref());
             return cause.map_or_else(|| Self::NotSent(chain(error).into()), Self::of_credentials);
         }
+        if error.is_connect() {
+            let hint = "check the network, DNS and proxy";
+            return Self::NotSent(format!("{}; {hint}", chain(error)).into());
+        }
         // A checksum that the server answers otherwise counts as an error of
         // serialization too: that is no sign that nothing was sent.
-        if error.is_connect() || error.is_binding() || !sent {
+        if error.is_binding() || !sent {
             Self::NotSent(chain(error).into())
         } else {
             Self::Lost(chain(error).into())

@@ -1,0 +1,98 @@
+//! What the clouds refuse even their administrators, while a lock is firm.
+
+use countersign_core::names;
+use countersign_store::Lock;
+use countersign_store::emulators::ActError;
+
+use super::clouds::{Clouds, RETENTION_DAYS};
+use crate::commands::demo::stage::Stage;
+use crate::ui::Failure;
+
+const DAY_MILLIS: u64 = 86_400_000;
+
+/// Tries each, and shows what the cloud answers.
+pub async fn try_all(clouds: &Clouds, stage: &mut Stage) -> Result<(), Failure> {
+    let (bucket, segment) = (&*clouds.sealed, &*names::segment(0));
+    let (aws, azure, gcp) = (&clouds.aws, &clouds.azure, &clouds.gcp);
+    let undone = |error: ActError| Failure::undone(error);
+    let forged = || b"{\"forged\":true}\n".to_vec();
+    let tomorrow = tomorrow_millis();
+    let version = aws.version(bucket, segment).await.map_err(undone)?;
+    // The policy denies most of it already; whoever administers the bucket may
+    // remove it, and then the lock alone is left.
+    let policy = aws.delete_version(bucket, segment, &version).await;
+    show(stage, "aws: a locked version is deleted", policy);
+    aws.remove_policy(bucket).await.map_err(undone)?;
+    let tried = [
+        (
+            "aws: the same without bucket policy",
+            aws.delete_version(bucket, segment, &version).await,
+        ),
+        (
+            "aws: its retention is shortened",
+            aws.retain(bucket, segment, &version, tomorrow, Lock::Compliance)
+                .await,
+        ),
+        (
+            "aws: versioning is suspended",
+            aws.suspend_versions(bucket).await,
+        ),
+        (
+            "azure: a segment is overwritten",
+            azure.put(bucket, segment, forged()).await,
+        ),
+        (
+            "azure: a segment is deleted",
+            azure.delete(bucket, segment).await,
+        ),
+        (
+            "azure: the policy is cut to one day",
+            azure.set_policy(bucket, 1).await,
+        ),
+        (
+            "azure: the policy is removed",
+            azure.remove_policy(bucket).await,
+        ),
+        (
+            "azure: the container is deleted",
+            azure.delete_container(bucket).await,
+        ),
+        (
+            "gcp: a segment is overwritten",
+            gcp.put(bucket, segment, forged()).await,
+        ),
+        (
+            "gcp: a segment is deleted",
+            gcp.delete(bucket, segment).await,
+        ),
+        (
+            "gcp: the retention is cut to one day",
+            gcp.set_retention(bucket, Some(1)).await,
+        ),
+    ];
+    aws.set_policy(bucket).await.map_err(undone)?;
+    for (what, done) in tried {
+        show(stage, what, done);
+    }
+    stage.line(&format!(
+        "   every object keeps its {RETENTION_DAYS} days, whoever asks"
+    ));
+    Ok(())
+}
+
+fn show(stage: &mut Stage, what: &str, done: Result<(), ActError>) {
+    let (word, how) = match &done {
+        Err(ActError::Refused { status, code, .. }) => ("refused", format!("{status} {code}")),
+        Err(error) => ("UNKNOWN", error.to_string()),
+        Ok(()) => ("DONE", String::new()),
+    };
+    let good = word == "refused";
+    stage.expect(good);
+    let word = stage.verdict(&format!("{word:<7}"), good);
+    stage.line(&format!("   {what:<36}  {word}  {how}"));
+}
+
+fn tomorrow_millis() -> u64 {
+    use countersign_service::clock::{Clock as _, SystemClock};
+    SystemClock.unix_millis() + DAY_MILLIS
+}
