@@ -83,7 +83,7 @@ impl Stage {
     /// The head of a table of what was done and who found it.
     pub fn table(&mut self, width: usize) {
         self.line(&format!(
-            "   {:<width$}  verdict  found by (and so many other checks)",
+            "   {:<width$}  verdict  found by (+N: other checks)",
             "what was done"
         ));
     }

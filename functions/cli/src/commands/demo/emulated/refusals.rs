@@ -21,52 +21,49 @@ pub async fn try_all(clouds: &Clouds, stage: &mut Stage) -> Result<(), Failure> 
     // The policy denies most of it already; whoever administers the bucket may
     // remove it, and then the lock alone is left.
     let policy = aws.delete_version(bucket, segment, &version).await;
-    show(stage, "aws: a locked version is deleted", policy);
+    show(stage, "aws: delete a locked version", policy);
     aws.remove_policy(bucket).await.map_err(undone)?;
     let tried = [
         (
-            "aws: the same without bucket policy",
+            "aws: again, policy removed",
             aws.delete_version(bucket, segment, &version).await,
         ),
         (
-            "aws: its retention is shortened",
+            "aws: shorten its retention",
             aws.retain(bucket, segment, &version, tomorrow, Lock::Compliance)
                 .await,
         ),
         (
-            "aws: versioning is suspended",
+            "aws: suspend versioning",
             aws.suspend_versions(bucket).await,
         ),
         (
-            "azure: a segment is overwritten",
+            "azure: overwrite a segment",
             azure.put(bucket, segment, forged()).await,
         ),
         (
-            "azure: a segment is deleted",
+            "azure: delete a segment",
             azure.delete(bucket, segment).await,
         ),
         (
-            "azure: the policy is cut to one day",
+            "azure: shorten the policy",
             azure.set_policy(bucket, 1).await,
         ),
         (
-            "azure: the policy is removed",
+            "azure: remove the policy",
             azure.remove_policy(bucket).await,
         ),
         (
-            "azure: the container is deleted",
+            "azure: delete the container",
             azure.delete_container(bucket).await,
         ),
         (
-            "gcp: a segment is overwritten",
+            "gcp: overwrite a segment",
             gcp.put(bucket, segment, forged()).await,
         ),
+        ("gcp: delete a segment", gcp.delete(bucket, segment).await),
         (
-            "gcp: a segment is deleted",
-            gcp.delete(bucket, segment).await,
-        ),
-        (
-            "gcp: the retention is cut to one day",
+            "gcp: shorten the retention",
             gcp.set_retention(bucket, Some(1)).await,
         ),
     ];
@@ -89,7 +86,7 @@ fn show(stage: &mut Stage, what: &str, done: Result<(), ActError>) {
     let good = word == "refused";
     stage.expect(good);
     let word = stage.verdict(&format!("{word:<7}"), good);
-    stage.line(&format!("   {what:<36}  {word}  {how}"));
+    stage.line(&format!("   {what:<28}  {word}  {how}"));
 }
 
 fn tomorrow_millis() -> u64 {
