@@ -142,36 +142,25 @@ impl Administrator {
             format!("arn:aws:s3:::{bucket}"),
             format!("arn:aws:s3:::{bucket}/*"),
         );
-        let deny = |actions: &[&str], condition: serde_json::Value| {
+        let deny = |actions: &[&str]| {
             json!({
                 "Effect": "Deny", "Principal": "*", "Action": actions, "Resource": [own, objects],
-                "Condition": condition,
             })
         };
-        let mut statements = vec![
-            deny(
-                &[
-                    "s3:DeleteObject",
-                    "s3:DeleteObjectVersion",
-                    "s3:BypassGovernanceRetention",
-                    "s3:PutBucketObjectLockConfiguration",
-                    "s3:ReplicateObject",
-                    "s3:ReplicateDelete",
-                ],
-                json!({}),
-            ),
-            deny(
-                &["s3:PutObject"],
-                json!({"Null": {"s3:if-none-match": "true"}}),
-            ),
+        let mut not_create_only = deny(&["s3:PutObject"]);
+        not_create_only["Condition"] = json!({"Null": {"s3:if-none-match": "true"}});
+        // Not what comes without TLS: the stand-ins have none.
+        let statements = [
+            deny(&[
+                "s3:DeleteObject",
+                "s3:DeleteObjectVersion",
+                "s3:BypassGovernanceRetention",
+                "s3:PutBucketObjectLockConfiguration",
+                "s3:ReplicateObject",
+                "s3:ReplicateDelete",
+            ]),
+            not_create_only,
         ];
-        for statement in &mut statements {
-            if statement["Condition"] == json!({})
-                && let Some(members) = statement.as_object_mut()
-            {
-                members.remove("Condition");
-            }
-        }
         let policy = json!({"Version": "2012-10-17", "Statement": statements});
         let put = self.s3.put_bucket_policy().bucket(bucket);
         let put = put.policy(policy.to_string()).send().await;

@@ -148,3 +148,52 @@ fn found_by(trace: Trace, judged: &Judged) -> (bool, String) {
     };
     (caught, by)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::Failing;
+    use super::*;
+
+    #[test]
+    fn only_the_expected_code_of_the_expected_check_and_chain_counts() {
+        let failing = |chain: &str, check: &str, codes: &[&str]| Failing {
+            origin: format!("audit.example.org/{chain}"),
+            check: check.to_owned(),
+            codes: codes.iter().map(|code| (*code).to_owned()).collect(),
+            reason: String::new(),
+        };
+        let judged = |failing| Judged {
+            result: "failed".to_owned(),
+            records: 1,
+            segments: 1,
+            failing,
+        };
+        let trace = Trace {
+            chain: "aws",
+            check: "head",
+            code: "CS-205",
+        };
+        for (found, expected) in [
+            (vec![], (false, "nothing")),
+            (
+                vec![failing("azure", "head", &["CS-205"])],
+                (false, "nothing"),
+            ),
+            (
+                vec![failing("aws", "head", &["CS-201"])],
+                (false, "CS-201 head"),
+            ),
+            (
+                vec![
+                    failing("aws", "genesis", &["CS-101"]),
+                    failing("aws", "head", &["CS-206", "CS-205"]),
+                    failing("aws", "tiles", &["CS-701", "CS-702"]),
+                ],
+                (true, "CS-205 head +2"),
+            ),
+        ] {
+            let found = found_by(trace, &judged(found));
+            assert_eq!((found.0, &*found.1), expected);
+        }
+    }
+}

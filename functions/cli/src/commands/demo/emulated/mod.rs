@@ -148,7 +148,7 @@ async fn tamper(
 }
 
 fn next_steps(folder: &Path, stage: &mut Stage) {
-    stage.act("Try next, while the stand-ins are up");
+    stage.act("Try next, while the stand-ins are up (as scripts/services up keeps them)");
     let config = folder.join(CONFIG);
     let config = config.display();
     for step in [
