@@ -366,7 +366,7 @@ fn whatever_is_wrong_with_a_cloud_is_one_clear_error() {
 
     // A verification reports it, and is incomplete.
     let (status, said) = over.run(
-        &["verify"],
+        &["verify", "--chain", "aws"],
         same,
         &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")],
     );

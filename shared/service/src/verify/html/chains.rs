@@ -48,11 +48,9 @@ pub(super) fn chains(report: &Report) -> Markup {
                 "Size counts leaves: the records, and a header for each segment. Published: the \
                  size of the newest checkpoint."
             }
-            p.note {
-                "What verifying them cost:"
-                @for chain in &report.chains {
-                    br;
-                    (short(&chain.origin, report)) ": " (requests_text(chain))
+            @for chain in &report.chains {
+                p.note {
+                    "To verify " (short(&chain.origin, report)) ": " (requests_text(chain)) "."
                 }
             }
         }
