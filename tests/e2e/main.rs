@@ -1,7 +1,10 @@
-//! End-to-end tests over local folders, and tests of the stand-ins for the clouds.
+//! End-to-end tests over local folders and over the clouds' stores, and tests of
+//! the stand-ins for the clouds.
 
 #![allow(clippy::unwrap_used)] // a test may
 
+#[cfg(feature = "emulators")]
+mod clouds;
 mod corpus;
 mod proofs;
 mod real;

@@ -15,10 +15,13 @@ use countersign_service::anchor::{AnchorReport, anchor};
 use countersign_service::chain::Deployment;
 use countersign_service::clock::{Clock, SetClock};
 use countersign_service::config::Settings;
-use countersign_service::init::init;
+use countersign_service::init::init_with;
 use countersign_service::keys;
 use countersign_service::seal::{Incoming, Job, JobError, Receipt, Sealer};
-use countersign_service::verify::{self, Options};
+use countersign_service::stores::Stores;
+use countersign_service::verify::{self, Options, Report};
+#[cfg(feature = "emulators")]
+use countersign_store::emulators::Emulators;
 use serde_json::Value;
 
 pub mod functions;
@@ -60,9 +63,11 @@ pub fn stand_in(variable: &str) -> Option<String> {
     found
 }
 
-/// Three clouds in a folder that goes with them.
+/// Three clouds in a folder that goes with them, or with stores elsewhere.
 pub struct Clouds {
     folder: tempfile::TempDir,
+    #[cfg(feature = "emulators")]
+    emulators: Option<Emulators>,
     /// The jobs' clock.
     pub clock: Arc<SetClock>,
 }
@@ -72,6 +77,8 @@ impl Clouds {
     pub async fn new() -> Self {
         let clouds = Self {
             folder: tempfile::tempdir().unwrap(),
+            #[cfg(feature = "emulators")]
+            emulators: None,
             clock: Arc::new(SetClock::new(START_MILLIS)),
         };
         let mut text = "domain = \"audit.example.org\"\n".to_owned();
@@ -81,11 +88,40 @@ impl Clouds {
                  [witness.{cloud}]\nsealed = \"file:{cloud}/sealed\"\nstate = \"file:{cloud}/state\"\nkey = \"file:keys/{cloud}-witness.seed\"\n"
             );
         }
-        fs::write(clouds.path("countersign.toml"), text).unwrap();
-        init(&clouds.settings(), None, None, &*clouds.clock)
+        clouds.begin(&text).await;
+        clouds
+    }
+
+    /// Chains with these settings that were begun, their stores and keys on the
+    /// stand-ins. Their clock begins two hours ago, since some stand-ins have the
+    /// real time and nothing may come from the future.
+    #[cfg(feature = "emulators")]
+    pub async fn over(emulators: &Emulators, settings: &str) -> Self {
+        let began = countersign_service::clock::SystemClock.unix_millis() - 2 * 3_600_000;
+        let clouds = Self {
+            folder: tempfile::tempdir().unwrap(),
+            emulators: Some(emulators.clone()),
+            clock: Arc::new(SetClock::new(began)),
+        };
+        clouds.begin(settings).await;
+        clouds
+    }
+
+    async fn begin(&self, settings: &str) {
+        fs::write(self.path("countersign.toml"), settings).unwrap();
+        let stores = self.stores();
+        init_with(&self.settings(), None, None, &*self.clock, &stores)
             .await
             .unwrap();
-        clouds
+    }
+
+    /// What opens the stores and the keys.
+    pub fn stores(&self) -> Arc<Stores> {
+        #[cfg(feature = "emulators")]
+        if let Some(emulators) = &self.emulators {
+            return Arc::new(Stores::over(emulators).unwrap());
+        }
+        Arc::default()
     }
 
     /// A copy that can be tampered with.
@@ -94,6 +130,8 @@ impl Clouds {
         copy_folder(self.folder.path(), copy.path());
         Self {
             folder: copy,
+            #[cfg(feature = "emulators")]
+            emulators: self.emulators.clone(),
             clock: Arc::new(SetClock::new(self.clock.unix_millis())),
         }
     }
@@ -110,7 +148,9 @@ impl Clouds {
 
     /// All stores, under the pinned policy.
     pub async fn deployment(&self) -> Deployment {
-        Deployment::open(self.settings(), None).await.unwrap()
+        Deployment::open_with(self.settings(), None, self.stores())
+            .await
+            .unwrap()
     }
 
     /// The signer of a chain.
@@ -127,6 +167,20 @@ impl Clouds {
         deliveries: Vec<(String, Vec<u8>)>,
     ) -> (Vec<Receipt>, Vec<JobError>) {
         let deployment = self.deployment().await;
+        let (receipts, errors) = self.seal_through(&deployment, chain, deliveries).await;
+        let broken = |error: &JobError| matches!(error, JobError::Source { .. });
+        assert!(errors.iter().all(broken), "{errors:?}");
+        (receipts, errors)
+    }
+
+    /// The same through the stores of a deployment, which may fail; what is not
+    /// durable is an error then.
+    pub async fn seal_through(
+        &self,
+        deployment: &Deployment,
+        chain: &str,
+        deliveries: Vec<(String, Vec<u8>)>,
+    ) -> (Vec<Receipt>, Vec<JobError>) {
         let chain = deployment.chains_named(chain).unwrap()[0].clone();
         let signer = keys::chain_signer(&chain.settings, &deployment.stores);
         let signer = signer.await.unwrap();
@@ -146,7 +200,10 @@ impl Clouds {
                 Err(error) => errors.push(error),
             }
         }
-        receipts.extend(job.finish().await.unwrap());
+        match job.finish().await {
+            Ok(done) => receipts.extend(done),
+            Err(error) => errors.push(error.into()),
+        }
         (receipts, errors)
     }
 
@@ -164,10 +221,14 @@ impl Clouds {
 
     /// Verifies a deployment, which may have another policy.
     pub async fn verify_with(&self, deployment: &Deployment) -> Value {
-        let report = verify::verify(deployment, &Options::default(), &*self.clock, &())
+        serde_json::from_str(&self.report_of(deployment).await.to_json()).unwrap()
+    }
+
+    /// Verifies a deployment.
+    pub async fn report_of(&self, deployment: &Deployment) -> Report {
+        verify::verify(deployment, &Options::default(), &*self.clock, &())
             .await
-            .unwrap();
-        serde_json::from_str(&report.to_json()).unwrap()
+            .unwrap()
     }
 
     /// The objects of a cloud's sealed store: name and bytes.

@@ -105,8 +105,11 @@ pub enum Command {
     /// Watch three clouds being sealed, countersigned, tampered with and caught
     #[command(after_help = "Examples:\n  \
         countersign demo\n  \
-        countersign demo --dir demo\n\n\
-        Everything stays on this machine. The folder is kept, so that you can tamper further.")]
+        countersign demo --dir demo\n  \
+        scripts/demo --stores emulators\n\n\
+        Everything stays on this machine. The folder is kept, so that you can tamper further.\n\
+        With --stores emulators the stores are those of the three clouds, on local servers that\n\
+        stand in for them; a countersign built with --features emulators has it.")]
     Demo(Demo),
     /// Print shell completions
     #[command(after_help = "Examples:\n  \
@@ -243,4 +246,20 @@ pub struct Demo {
     /// Play in this folder, which must be new or empty
     #[arg(long, value_name = "FOLDER")]
     pub dir: Option<PathBuf>,
+    /// What the clouds are played by
+    #[arg(long, value_enum, default_value_t = DemoStores::Folders)]
+    pub stores: DemoStores,
+    /// Seal the real logs of this folder too: cloudtrail.ndjson, azure.ndjson,
+    /// gcp_audit.ndjson. With emulators, those of ../shared/data where it is there
+    #[arg(long, value_name = "FOLDER")]
+    pub logs: Option<PathBuf>,
+}
+
+/// What the clouds of a demonstration are played by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DemoStores {
+    /// Local folders
+    Folders,
+    /// The local servers that `scripts/services up` starts
+    Emulators,
 }

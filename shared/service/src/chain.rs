@@ -165,7 +165,20 @@ impl Deployment {
     /// When the policy cannot be read or does not know a chain or witness, or there
     /// is no way to reach a store.
     pub async fn open(settings: Settings, policy_path: Option<&Path>) -> Result<Self, OpenError> {
-        let stores = Stores::default();
+        let stores = Stores::new(settings.reach.clone());
+        Self::open_with(settings, policy_path, Arc::new(stores)).await
+    }
+
+    /// Opens all stores of the settings through `stores`, which is kept to open
+    /// the keys.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(
+        settings: Settings,
+        policy_path: Option<&Path>,
+        stores: Arc<Stores>,
+    ) -> Result<Self, OpenError> {
         let path = policy_path.unwrap_or(&settings.policy);
         let (policy, bytes) = read_policy(path)?;
         let (mut chains, mut witnesses) = (Vec::new(), Vec::new());
@@ -181,7 +194,7 @@ impl Deployment {
             chains,
             witnesses,
             settings,
-            stores: Arc::new(stores),
+            stores,
         })
     }
 

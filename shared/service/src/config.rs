@@ -1,5 +1,10 @@
 //! Settings: `countersign.toml`, each value also by environment.
 
+mod environment;
+mod mail;
+mod reach;
+mod report;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,18 +16,17 @@ use serde::Deserialize;
 
 use crate::printable;
 use crate::verify::Check;
+use reach::FileReach;
+
+pub use mail::{MailSettings, MailTls, MailWhen};
+pub use reach::Reach;
+pub use report::ReportSettings;
 
 /// The name of the settings file where none is given.
 pub const DEFAULT_FILE: &str = "countersign.toml";
 
 /// A settings file has at most this many bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-
-mod mail;
-mod report;
-
-pub use mail::{MailSettings, MailTls, MailWhen};
-pub use report::ReportSettings;
 
 const ENVIRONMENT_PREFIX: &str = "COUNTERSIGN_";
 
@@ -59,6 +63,8 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// How reports are sealed and remembered.
     pub report: Option<ReportSettings>,
+    /// How the clouds are reached.
+    pub reach: Reach,
     /// The chains by name; a sharded chain is one entry a shard.
     pub chains: Vec<ChainSettings>,
     /// The witnesses by name.
@@ -226,9 +232,11 @@ impl Settings {
             if let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX)
                 && !ENVIRONMENT_OF_PROGRAMS.contains(&&*name)
             {
-                set(&mut table, key, &value).map_err(|error| ConfigError::Environment {
-                    name: printable(&name),
-                    error,
+                environment::set(&mut table, key, &value).map_err(|error| {
+                    ConfigError::Environment {
+                        name: printable(&name),
+                        error,
+                    }
                 })?;
             }
         }
@@ -289,6 +297,9 @@ struct File {
     outside_witnesses: Vec<OutsideWitness>,
     mail: Option<mail::FileMail>,
     report: Option<report::FileReport>,
+    home: Option<String>,
+    #[serde(default)]
+    reach: FileReach,
     #[serde(default)]
     chain: BTreeMap<String, FileChain>,
     #[serde(default)]
@@ -387,6 +398,7 @@ impl File {
             scrub_days: self.scrub_days.unwrap_or(30),
             max_input_bytes: self.max_input_bytes.unwrap_or(1 << 30),
             outside_witnesses: self.outside_witnesses,
+            reach: self.reach.check(self.home.as_deref())?,
             chains,
             witnesses,
         };
@@ -581,109 +593,6 @@ fn duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     number.checked_mul(seconds).map(Duration::from_secs)
-}
-
-/// Sets `CHAIN_<NAME>_<KEY>`, `WITNESS_<NAME>_<KEY>` or `<KEY>` in a table. Names
-/// are those of the file, compared without case and with `-` as `_`.
-fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
-    for kind in ["mail", "report"] {
-        if let Some(rest) = key.strip_prefix(&format!("{}_", kind.to_ascii_uppercase()))
-            && let Some(entry) = table.get_mut(kind).and_then(toml::Value::as_table_mut)
-        {
-            return set_value(entry, &rest.to_ascii_lowercase(), value);
-        }
-    }
-    for kind in ["chain", "witness"] {
-        let prefix = format!("{}_", kind.to_ascii_uppercase());
-        let Some(rest) = key.strip_prefix(&prefix) else {
-            continue;
-        };
-        let tables = table.get_mut(kind).and_then(toml::Value::as_table_mut);
-        let mut candidates: Vec<_> = tables.into_iter().flatten().collect();
-        // `prod_eu` before `prod`: the longest name that fits.
-        candidates.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-        for (name, entry) in candidates {
-            let upper = name.to_ascii_uppercase().replace('-', "_");
-            if let Some(key) = rest.strip_prefix(&format!("{upper}_"))
-                && let Some(entry) = entry.as_table_mut()
-            {
-                return set_value(entry, &key.to_ascii_lowercase(), value);
-            }
-        }
-        return Err(format!("names no {kind} of the settings file"));
-    }
-    set_value(table, &key.to_ascii_lowercase(), value)
-}
-
-const KNOWN: [&str; 26] = [
-    "domain",
-    "policy",
-    "anchor_grace",
-    "fail_on",
-    "duplicate_window",
-    "scrub_days",
-    "max_input_bytes",
-    "outside_witnesses",
-    "cloud",
-    "sealed",
-    "head",
-    "key",
-    "lock_mode",
-    "retention_days",
-    "origin",
-    "allow_empty",
-    "shards",
-    "state",
-    "chain",
-    "server",
-    "tls",
-    "user",
-    "password",
-    "from",
-    "to",
-    "when",
-];
-
-fn set_value(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
-    if !KNOWN.contains(&key) {
-        return Err("sets nothing that countersign knows".into());
-    }
-    let parsed = match key {
-        "duplicate_window" | "scrub_days" | "max_input_bytes" | "retention_days" | "shards" => {
-            value
-                .parse()
-                .map(toml::Value::Integer)
-                .map_err(|_| "must be a whole number")?
-        }
-        "allow_empty" => value
-            .parse()
-            .map(toml::Value::Boolean)
-            .map_err(|_| "must be true or false")?,
-        // A comma-separated list.
-        "fail_on" | "to" => {
-            let codes = value
-                .split(',')
-                .map(str::trim)
-                .filter(|code| !code.is_empty());
-            toml::Value::Array(
-                codes
-                    .map(|code| toml::Value::String(code.to_owned()))
-                    .collect(),
-            )
-        }
-        "outside_witnesses" => {
-            let wrapped: toml::Table = format!("v = {value}")
-                .parse()
-                .map_err(|_| "must be a TOML array of tables")?;
-            wrapped
-                .get("v")
-                .cloned()
-                .unwrap_or(toml::Value::Array(Vec::new()))
-        }
-        _ => toml::Value::String(value.to_owned()),
-    };
-    table.insert(key.to_owned(), parsed);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -96,7 +96,21 @@ pub async fn init(
     succeeds: Option<&str>,
     clock: &dyn Clock,
 ) -> Result<InitReport, InitError> {
-    let stores = &Stores::default();
+    let stores = Stores::new(settings.reach.clone());
+    init_with(settings, policy_path, succeeds, clock, &stores).await
+}
+
+/// As [`init`], on the stores that `stores` opens.
+///
+/// # Errors
+/// As [`init`].
+pub async fn init_with(
+    settings: &Settings,
+    policy_path: Option<&Path>,
+    succeeds: Option<&str>,
+    clock: &dyn Clock,
+    stores: &Stores,
+) -> Result<InitReport, InitError> {
     let policy_path = policy_path.unwrap_or(&settings.policy);
     check_clouds(settings)?;
     let mut fresh = Vec::new();

@@ -147,6 +147,37 @@ impl Failure {
         }
     }
 
+    /// Why another cloud gave nothing for the home cloud's identity.
+    #[cfg(any(
+        all(feature = "aws", any(feature = "azure", feature = "gcp")),
+        all(feature = "azure", feature = "gcp")
+    ))]
+    pub(crate) fn of_federation(error: &crate::federation::FederationError) -> Self {
+        match error.transient {
+            true => Self::Transient(error.to_string().into()),
+            false => Self::refused(error.reason(), &*error.next),
+        }
+    }
+
+    /// The reason, what to do, and whether it may go away by itself, of a call
+    /// that changes nothing.
+    #[cfg(any(
+        all(feature = "aws", any(feature = "azure", feature = "gcp")),
+        all(feature = "azure", feature = "gcp")
+    ))]
+    pub(crate) fn into_parts(self) -> (String, String, bool) {
+        match self {
+            Self::Refused { reason, next } => (reason, next, false),
+            Self::Transient(cause) | Self::Unknown(cause) => {
+                (cause.to_string(), "it may be tried again".to_owned(), true)
+            }
+            Self::NoStore(NoStore { reason, next }) => (reason.to_owned(), next.to_owned(), false),
+            Self::Missing | Self::Exists | Self::Moved => {
+                (NO_ADDRESS.0.to_owned(), NO_ADDRESS.1.to_owned(), false)
+            }
+        }
+    }
+
     fn of_write(self) -> Write {
         match self {
             Self::Exists | Self::Moved => Write::Exists,

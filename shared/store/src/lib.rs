@@ -6,7 +6,10 @@
 //!   consistency contract written on it.
 //! - [`memory`] and [`local`] are backends; each module stands alone. Each
 //!   cloud's are behind a feature of its name.
+//! - [`federation`] opens a cloud with the identity that a process has in another.
 //! - [`conformance`] is the suite that every backend runs.
+//! - `emulators`, behind a feature, reaches the local servers that stand in
+//!   for the clouds.
 //! - [`fault`] wraps any store and fails the calls that a test picks.
 //!
 //! This crate knows nothing of logs, records or signatures: keys and bytes in,
@@ -21,9 +24,11 @@ mod key;
 mod listing;
 mod logs;
 mod posture;
+mod requests;
 mod sealed;
 mod secret;
-#[cfg(all(test, any(feature = "aws", feature = "azure", feature = "gcp")))]
+#[cfg(test)]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 mod testing;
 
 #[cfg(feature = "aws")]
@@ -31,7 +36,10 @@ pub mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
 pub mod conformance;
+#[cfg(feature = "emulators")]
+pub mod emulators;
 pub mod fault;
+pub mod federation;
 #[cfg(feature = "gcp")]
 pub mod gcp;
 pub mod local;
@@ -44,6 +52,7 @@ pub use key::{MAX_KEY_BYTES, key_is_valid};
 pub use listing::{ObjectPages, VersionPages};
 pub use logs::{LogObject, LogStore};
 pub use posture::{Aspect, Expected, Lock, Setting, SettingState};
+pub use requests::count_requests;
 pub use sealed::{
     Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionLock,
     VersionPage,

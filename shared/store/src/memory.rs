@@ -12,6 +12,7 @@ use crate::error::{GetError, HeadError, ListError, PutError, SwapError};
 use crate::head::{HeadStore, Stored, Version, swap_refusal};
 use crate::key::{INVALID_KEY, key_is_valid};
 use crate::posture::{Expected, Setting};
+use crate::requests;
 use crate::sealed::{
     Knowledge, LockMode, ObjectMeta, ObjectVersion, Page, Retention, SealedStore, VersionLock,
     VersionPage,
@@ -65,6 +66,7 @@ impl MemorySealedStore {
     }
 
     fn objects(&self) -> MutexGuard<'_, Objects> {
+        requests::request();
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -268,6 +270,7 @@ impl MemoryHeadStore {
     }
 
     fn heads(&self) -> MutexGuard<'_, Heads> {
+        requests::request();
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

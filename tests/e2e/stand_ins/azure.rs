@@ -495,6 +495,29 @@ async fn the_settings_of_an_account_and_its_diagnostics_are_read_and_set() {
 }
 
 #[tokio::test]
+async fn the_lifecycle_rules_of_an_account_are_missing_until_they_are_set() {
+    let Some(container) = Container::new().await else {
+        return;
+    };
+    let path = "/managementPolicies/default";
+    let missing = || async {
+        let found = container.manage("GET", path, &[], &Value::Null).await;
+        found.json_error(404, "/error/code", "ManagementPolicyNotFound");
+    };
+    missing().await;
+    let rules = json!({"properties": {"policy": {"rules": [{"name": "r", "enabled": true}]}}});
+    container.manage("PUT", path, &[], &rules).await.is(200);
+    let found = container.manage("GET", path, &[], &Value::Null).await;
+    let found = found.is(200).json();
+    assert_eq!(found["properties"]["policy"], rules["properties"]["policy"]);
+    container
+        .manage("DELETE", path, &[], &Value::Null)
+        .await
+        .is(200);
+    missing().await;
+}
+
+#[tokio::test]
 async fn resource_manager_wants_a_token_a_permission_and_a_version() {
     let Some(container) = Container::new().await else {
         return;

@@ -26,7 +26,11 @@ impl Gcp {
         } else {
             body.to_string()
         };
-        call(&self.0.url, method, &format!("/v1/{path}"), &headers, body).await
+        let path = match path.starts_with('/') {
+            true => path.to_owned(),
+            false => format!("/v1/{path}"),
+        };
+        call(&self.0.url, method, &path, &headers, body).await
     }
 
     /// A key of one version; gives the version's name.
@@ -218,4 +222,28 @@ async fn google_refuses_who_has_no_token_or_no_permission() {
         )
         .await;
     sign.json_error(403, STATUS, "PERMISSION_DENIED");
+}
+
+#[tokio::test]
+async fn resource_manager_keeps_the_liens_of_each_project() {
+    let gcp = Gcp::new().await;
+    let lien = |project: &str| {
+        json!({
+            "parent": format!("projects/{project}"), "reason": "audit logs", "origin": "test",
+            "restrictions": ["resourcemanager.projects.delete"],
+        })
+    };
+    gcp.call("POST", "/v3/liens", &lien("1")).await.is(200);
+    gcp.call("POST", "/v3/liens", &json!({"parent": "projects/1"}))
+        .await
+        .json_error(400, STATUS, "INVALID_ARGUMENT");
+    for (project, count) in [("1", 1), ("2", 0)] {
+        let path = format!("/v3/liens?parent=projects%2F{project}");
+        let found = gcp.call("GET", &path, &Value::Null).await.is(200).json();
+        assert_eq!(found["liens"].as_array().unwrap().len(), count);
+    }
+    let denied = "without:resourcemanager.projects.updateLiens";
+    gcp.call_as(denied, "POST", "/v3/liens", &lien("1"))
+        .await
+        .json_error(403, STATUS, "PERMISSION_DENIED");
 }

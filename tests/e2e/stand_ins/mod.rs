@@ -30,7 +30,7 @@ fn unique(name: &str) -> String {
     format!("{name}-{}-{taken}", SystemClock.unix_millis())
 }
 
-struct Answer {
+pub(crate) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
@@ -41,7 +41,7 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
 
@@ -52,7 +52,7 @@ impl Answer {
     }
 
     /// What is between the XML element's tags.
-    fn element(&self, name: &str) -> String {
+    pub(crate) fn element(&self, name: &str) -> String {
         let text = self.text();
         let rest = text.split_once(&format!("<{name}>")).map(|(_, rest)| rest);
         let inner = rest.and_then(|rest| rest.split_once(&format!("</{name}>")));
@@ -60,7 +60,7 @@ impl Answer {
     }
 
     #[track_caller]
-    fn is(self, status: u16) -> Self {
+    pub(crate) fn is(self, status: u16) -> Self {
         assert_eq!(
             self.status.as_u16(),
             status,
@@ -93,7 +93,7 @@ impl Answer {
     }
 }
 
-async fn call(
+pub(crate) async fn call(
     url: &str,
     method: &str,
     path: &str,

@@ -357,6 +357,38 @@ async fn a_bucket_is_encrypted_from_the_start() {
 }
 
 #[tokio::test]
+async fn a_bucket_is_closed_to_the_public_from_the_start_until_that_is_changed() {
+    let Some(bucket) = Bucket::new().await else {
+        return;
+    };
+    for (setting, element, initial, missing) in [
+        (
+            "publicAccessBlock",
+            "BlockPublicPolicy",
+            "true",
+            "NoSuchPublicAccessBlockConfiguration",
+        ),
+        (
+            "ownershipControls",
+            "ObjectOwnership",
+            "BucketOwnerEnforced",
+            "OwnershipControlsNotFoundError",
+        ),
+    ] {
+        let path = format!("?{setting}=");
+        let found = bucket.call("GET", &path, &[], "").await.is(200);
+        assert_eq!(found.element(element), initial);
+        let other = format!("<Configuration><{element}>other</{element}></Configuration>");
+        bucket.call("PUT", &path, &[], other).await.is(200);
+        let found = bucket.call("GET", &path, &[], "").await.is(200);
+        assert_eq!(found.element(element), "other");
+        bucket.call("DELETE", &path, &[], "").await.is(204);
+        let found = bucket.call("GET", &path, &[], "").await;
+        found.xml_error(404, missing);
+    }
+}
+
+#[tokio::test]
 async fn ten_megabytes_pass_both_ways_and_ranges_are_kept() {
     let Some(bucket) = Bucket::new().await else {
         return;

@@ -25,6 +25,8 @@ pub(super) struct Settings {
     pub(super) containers: BTreeMap<String, Container>,
     pub(super) account: Value,
     pub(super) blob_service: Value,
+    /// The rules that delete blobs, as they were given.
+    pub(super) management_policy: Option<Value>,
     /// By the path of what they are for, then by name.
     pub(super) diagnostics: BTreeMap<String, BTreeMap<String, Value>>,
     pub(super) changes: u64,
@@ -82,6 +84,7 @@ impl Accounts {
                 "deleteRetentionPolicy": {"enabled": false},
                 "containerDeleteRetentionPolicy": {"enabled": false},
             }),
+            management_policy: None,
             diagnostics: BTreeMap::new(),
             changes: 0,
         };

@@ -1,7 +1,7 @@
 //! Azure Resource Manager for one storage account, `devstoreaccount1`, in any
 //! subscription and resource group: the container's immutability policies and
 //! legal holds that [`blob`](super::blob) enforces, and the settings of the
-//! account, of its blob service, and of diagnostics.
+//! account, of its blob service, its lifecycle rules, and of diagnostics.
 //!
 //! A call wants an `api-version` and a bearer token. What the documentation
 //! leaves open is the code of a change that a locked policy forbids: here it is
@@ -109,6 +109,7 @@ async fn handle(State(accounts): State<Accounts>, request: Request) -> Response 
     match &rest[..] {
         [] => call.account(),
         ["blobservices", "default"] => call.blob_service(),
+        ["managementpolicies", "default"] => call.management_policy(),
         [
             "blobservices",
             "default",
@@ -207,6 +208,28 @@ impl Call<'_> {
         let body = json!({
             "id": self.path, "name": "default", "type": "Microsoft.Storage/storageAccounts/blobServices",
             "properties": state.blob_service,
+        });
+        answer(StatusCode::OK, &body)
+    }
+
+    fn management_policy(&self) -> Response {
+        let mut state = self.state();
+        match self.method.as_str() {
+            "GET" => {}
+            "PUT" => state.management_policy = self.body.get("properties").cloned(),
+            "DELETE" => {
+                state.management_policy = None;
+                return StatusCode::OK.into_response();
+            }
+            _ => return not_allowed(),
+        }
+        let Some(properties) = &state.management_policy else {
+            let message = "No ManagementPolicy found for account devstoreaccount1";
+            return error(StatusCode::NOT_FOUND, "ManagementPolicyNotFound", message);
+        };
+        let body = json!({
+            "id": self.path, "name": "DefaultManagementPolicy",
+            "type": "Microsoft.Storage/storageAccounts/managementPolicies", "properties": properties,
         });
         answer(StatusCode::OK, &body)
     }

@@ -1,5 +1,5 @@
-//! Secret Manager, and Cloud KMS with `EC_SIGN_ED25519` keys that really sign,
-//! as their REST APIs have them.
+//! Secret Manager, Cloud KMS with `EC_SIGN_ED25519` keys that really sign, and
+//! Resource Manager's liens, as their REST APIs have them.
 //!
 //! Any token may do anything, except `denied`, and `without:PERMISSION,…` may do
 //! all but that. Payloads and messages are checked against the CRC-32C that
@@ -24,7 +24,7 @@ use super::ed25519::{new_key, pem};
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
 const MAX_SECRET_BYTES: usize = 64 << 10;
 
-/// Both services, with nothing in them.
+/// The services, with nothing in them.
 pub fn router(clock: Arc<dyn Clock>) -> Router {
     let services = Arc::new(Services {
         clock,
@@ -44,6 +44,7 @@ struct Resources {
     secrets: BTreeMap<String, Vec<SecretVersion>>,
     rings: BTreeMap<String, ()>,
     keys: BTreeMap<String, Vec<KeyVersion>>,
+    liens: Vec<Value>,
 }
 
 struct SecretVersion {
@@ -140,11 +141,19 @@ enum Call {
     CreateKeyVersion(String),
     /// The key, the version, and what is done.
     KeyVersion(String, String, String),
+    /// Of the project that the query names.
+    Liens,
+    CreateLien,
     Unknown,
 }
 
 impl Call {
     fn of(method: &Method, path: &str) -> Self {
+        match (method.as_str(), path) {
+            ("GET", "/v3/liens") => return Self::Liens,
+            ("POST", "/v3/liens") => return Self::CreateLien,
+            _ => {}
+        }
         let (path, verb) = path.rsplit_once(':').unwrap_or((path, ""));
         let parts: Vec<&str> = path.split('/').collect();
         // Regional secrets have a location too.
@@ -218,7 +227,8 @@ impl Call {
                 "patch" => "cloudkms.cryptoKeyVersions.update",
                 _ => "cloudkms.cryptoKeyVersions.get",
             },
-            Self::Unknown => "resourcemanager.projects.get",
+            Self::CreateLien => "resourcemanager.projects.updateLiens",
+            Self::Liens | Self::Unknown => "resourcemanager.projects.get",
         }
     }
 }
@@ -262,6 +272,21 @@ impl Services {
             }
             Call::SecretVersion(secret, version, verb) => {
                 state.secret_version(secret, version, verb)
+            }
+            Call::Liens => {
+                let parent = named(uri, "parent")?;
+                let of_parent = state.liens.iter().filter(|lien| lien["parent"] == *parent);
+                Ok(json!({"liens": of_parent.collect::<Vec<_>>()}))
+            }
+            Call::CreateLien => {
+                let mut lien = input.clone();
+                if !lien["parent"].is_string() || !lien["restrictions"].is_array() {
+                    return invalid("A lien has a parent and restrictions.");
+                }
+                lien["name"] = json!(format!("liens/p{}", state.liens.len() + 1));
+                lien["createTime"] = json!(created);
+                state.liens.push(lien.clone());
+                Ok(lien)
             }
             Call::CreateRing(parent) => {
                 let name = format!("{parent}/keyRings/{}", named(uri, "keyRingId")?);

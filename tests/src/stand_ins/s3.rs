@@ -6,7 +6,9 @@
 //! - a put with a lock wants a checksum;
 //! - a bucket policy may have the condition `s3:if-none-match`, and what a
 //!   policy denies to everybody is denied to the root user too;
-//! - a bucket has default encryption from the start.
+//! - a bucket has default encryption, blocked public access and enforced
+//!   ownership from the start; the last two MinIO has not at all, so that nobody
+//!   judges the signature of a call for them.
 //!
 //! Requests pass as they came, signatures and all: a wrong one is MinIO's to
 //! refuse. Buckets are named in the path.
@@ -38,6 +40,7 @@ pub fn router(upstream: &str) -> Router {
         upstream: Upstream::new(upstream),
         creating: Mutex::default(),
         policies: Mutex::default(),
+        access: Mutex::default(),
     });
     Router::new().fallback(handle).with_state(front)
 }
@@ -48,6 +51,40 @@ struct Front {
     creating: Mutex<HashSet<String>>,
     /// By bucket.
     policies: Mutex<HashMap<String, BucketPolicy>>,
+    /// What was set of a bucket's access, by bucket; none where it was removed.
+    access: Mutex<HashMap<(Access, String), Option<Bytes>>>,
+}
+
+/// Settings of a bucket that MinIO has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Access {
+    PublicAccessBlock,
+    Ownership,
+}
+
+impl Access {
+    /// Of a new bucket.
+    fn initial(self) -> &'static str {
+        match self {
+            Self::PublicAccessBlock => {
+                "<PublicAccessBlockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                <BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls>\
+                <BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets>\
+                </PublicAccessBlockConfiguration>"
+            }
+            Self::Ownership => {
+                "<OwnershipControls xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                <Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>"
+            }
+        }
+    }
+
+    fn missing(self) -> &'static str {
+        match self {
+            Self::PublicAccessBlock => "NoSuchPublicAccessBlockConfiguration",
+            Self::Ownership => "OwnershipControlsNotFoundError",
+        }
+    }
 }
 
 /// A request as S3 names them; `Other` passes as it is.
@@ -70,6 +107,7 @@ enum Operation {
     PutPolicy,
     DeletePolicy,
     GetEncryption,
+    Access(Access),
     DeleteBucket,
     Other,
 }
@@ -97,6 +135,12 @@ impl Operation {
             ("PUT", true) if has("policy") => Self::PutPolicy,
             ("DELETE", true) if has("policy") => Self::DeletePolicy,
             ("GET", true) if has("encryption") => Self::GetEncryption,
+            ("GET" | "PUT" | "DELETE", true) if has("publicAccessBlock") => {
+                Self::Access(Access::PublicAccessBlock)
+            }
+            ("GET" | "PUT" | "DELETE", true) if has("ownershipControls") => {
+                Self::Access(Access::Ownership)
+            }
             ("DELETE", true) if uri.query().is_none_or(|query| query.starts_with("x-id=")) => {
                 Self::DeleteBucket
             }
@@ -122,7 +166,7 @@ impl Operation {
             Self::DeleteBucket => "s3:DeleteBucket",
             // The account's root user can always mend a policy.
             Self::GetPolicy | Self::PutPolicy | Self::DeletePolicy => return None,
-            Self::GetEncryption | Self::Other => return None,
+            Self::GetEncryption | Self::Access(_) | Self::Other => return None,
         })
     }
 }
@@ -159,6 +203,7 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
             response
         }
         Operation::GetEncryption => front.encryption(request).await,
+        Operation::Access(of) => front.access(of, bucket, request).await,
         _ => front.upstream.pass(request).await,
     }
 }
@@ -248,6 +293,34 @@ impl Front {
             return StatusCode::NO_CONTENT.into_response();
         }
         response
+    }
+
+    async fn access(&self, of: Access, bucket: &str, request: Request) -> Response {
+        let (request, text) = match read_request(request).await {
+            Ok(read) => read,
+            Err(refusal) => return refusal,
+        };
+        let mut access = lock(&self.access);
+        let place = (of, bucket.to_owned());
+        match request.method().as_str() {
+            "PUT" => {
+                access.insert(place, Some(text));
+                return StatusCode::OK.into_response();
+            }
+            "DELETE" => {
+                access.insert(place, None);
+                return StatusCode::NO_CONTENT.into_response();
+            }
+            _ => {}
+        }
+        match access.get(&place) {
+            None => xml(StatusCode::OK, of.initial().to_owned()),
+            Some(Some(text)) => xml(StatusCode::OK, String::from_utf8_lossy(text).into_owned()),
+            Some(None) => {
+                let message = "The configuration was not found";
+                error(StatusCode::NOT_FOUND, of.missing(), message)
+            }
+        }
     }
 
     async fn encryption(&self, request: Request) -> Response {

@@ -4,6 +4,10 @@
 // Clippy takes only functions marked as tests for tests.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(feature = "emulators")]
+mod clouds;
+#[cfg(feature = "emulators")]
+mod emulated;
 #[cfg(unix)]
 mod hostile;
 mod mail;
@@ -537,6 +541,14 @@ fn the_demo_comes_out_as_expected() {
     let again = demo(&dir);
     assert_eq!(again.status.code(), Some(2));
     assert!(stderr(&again).contains("not empty"));
+}
+
+#[cfg(not(feature = "emulators"))]
+#[test]
+fn without_the_demo_over_emulators_it_says_how_to_get_it() {
+    let (status, _, err) = status_of(&["demo", "--stores", "emulators"]);
+    assert_eq!(status, 2, "{err}");
+    assert!(err.contains("--features emulators"), "{err}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Anchors as they are stored: listed and opened before anything else is read.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use countersign_core::anchor::{Anchor, AnchorError};
 use countersign_core::keys::VerifierKey;
@@ -11,7 +12,8 @@ use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use super::fetch::{Absent, get, list};
-use crate::chain::{Chain, Deployment, Witness};
+use super::requests::Meter;
+use crate::chain::{Chain, Deployment};
 use crate::objects::MAX_SMALL_BYTES;
 
 /// An anchor object that holds.
@@ -56,14 +58,16 @@ impl Anchors {
 pub(super) async fn load(
     deployment: &Deployment,
     chain: &Chain,
+    meter: &Arc<Meter>,
     first_reading: u64,
     concurrency: usize,
 ) -> Anchors {
     let mut anchors = Anchors::default();
     for (place, witness) in deployment.witnesses.iter().enumerate() {
         let prefix = names::anchors(chain.origin());
+        let sealed = &*meter.anchors(witness);
         let mut found = Vec::new();
-        let listing = list(&*witness.sealed, &prefix, None, |object| {
+        let listing = list(sealed, &prefix, None, |object| {
             if let Some(Object::Anchor {
                 size,
                 seconds,
@@ -94,7 +98,7 @@ pub(super) async fn load(
                 Some((name, size, seconds, place, key))
             });
         let reads = stream::iter(jobs).map(|(name, size, seconds, place, key)| async move {
-            let read = open(&*witness.sealed, &chain.key, &key, &name, size, seconds).await;
+            let read = open(sealed, &chain.key, &key, &name, size, seconds).await;
             (name, size, seconds, place, key, read)
         });
         let mut reads = reads.buffered(concurrency.max(1));
@@ -134,9 +138,9 @@ pub(super) enum Look {
 }
 
 /// Looks for an anchor that the listing did not show.
-pub(super) async fn look(witness: &Witness, chain: &Chain, size: u64, seconds: u64) -> Look {
+pub(super) async fn look(sealed: &dyn SealedStore, chain: &Chain, size: u64, seconds: u64) -> Look {
     let name = names::anchor_of(chain.origin(), size, seconds);
-    match get(&*witness.sealed, &name, MAX_SMALL_BYTES).await {
+    match get(sealed, &name, MAX_SMALL_BYTES).await {
         Ok(_) | Err(Absent::Corrupt(_)) => Look::Present,
         Err(Absent::Missing) => Look::Missing,
         Err(Absent::Unreadable(_)) => Look::Unreadable,

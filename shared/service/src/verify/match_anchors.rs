@@ -1,6 +1,7 @@
 //! Anchors against the history, the records that hold them, and the policy.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use countersign_core::keys::VerifierKey;
 use countersign_core::names;
@@ -15,6 +16,7 @@ use super::posture::millis;
 use super::published::and_more;
 use super::read::RecordedAnchor;
 use super::report::{AnchorReport, Status};
+use super::requests::Meter;
 use crate::chain::{Chain, Deployment};
 use crate::clock::TOLERANCE_MILLIS;
 use crate::publish::ANCHOR_TAIL_MILLIS;
@@ -28,6 +30,7 @@ const NO_WITNESS: &str = "no independent witness: the chain has no witness in an
 pub(super) struct Matching<'a> {
     pub(super) deployment: &'a Deployment,
     pub(super) chain: &'a Chain,
+    pub(super) meter: &'a Arc<Meter>,
     pub(super) anchors: &'a Anchors,
     pub(super) history: &'a History,
     pub(super) names: &'a Names,
@@ -210,7 +213,8 @@ impl Matching<'_> {
                 }
                 checks.checked(Check::AnchorsConsistent, 1);
                 let name = names::anchor_of(self.chain.origin(), size, seconds);
-                match look(witness, self.chain, size, seconds).await {
+                let sealed = self.meter.anchors(witness);
+                match look(&*sealed, self.chain, size, seconds).await {
                     // Newer than the listing: the next verification matches it.
                     Look::Present => {}
                     Look::Missing => {

@@ -18,6 +18,7 @@ mod posture;
 mod published;
 mod read;
 mod report;
+mod requests;
 mod room;
 mod run;
 mod series;
@@ -43,6 +44,7 @@ pub use report::{
     AnchorReport, ChainReport, CheckReport, Finding, KeyReport, PolicyReport, Report, Severity,
     Status, Verdict,
 };
+pub use requests::Requests;
 pub use series::{Break, Growth, Point, SourceVolume, Volume};
 
 /// What is verified, and how.

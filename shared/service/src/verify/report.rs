@@ -9,6 +9,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 
 use super::checks::Check;
+use super::requests::Requests;
 use super::series::{Growth, Volume};
 use crate::chain::Deployment;
 
@@ -128,6 +129,11 @@ pub struct ChainReport {
     pub bytes: u64,
     /// Deliveries' parts that were sealed more than once.
     pub duplicates: u64,
+    /// Requests that were sent to verify it.
+    pub requests: Requests,
+    /// All of them for each segment read, to two digits; none where none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_segment: Option<f64>,
     /// Every check, in the design's order.
     pub checks: Vec<CheckReport>,
     /// The cloud it stands in.

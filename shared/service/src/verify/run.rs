@@ -16,6 +16,7 @@ use super::match_anchors::{Holder, Matched, Matching};
 use super::names::Names;
 use super::read::Reading;
 use super::report::{ChainReport, PolicyReport, Report, Status, Verdict};
+use super::requests::Meter;
 use super::room::Room;
 use super::series::{Growth, Volume};
 use super::walk::Walk;
@@ -26,7 +27,9 @@ use crate::objects::MAX_OBJECT_BYTES;
 
 /// One chain under verification.
 struct Subject<'a> {
+    /// Its stores are counted by `meter`.
     chain: &'a Chain,
+    meter: &'a Arc<Meter>,
     asked: bool,
     since: Option<Since>,
     checks: Checks,
@@ -75,7 +78,8 @@ pub(super) async fn run(
         progress,
         now: i64::try_from(now).unwrap_or(i64::MAX),
     };
-    let mut subjects = run.subjects(started).await?;
+    let metered: Vec<_> = deployment.chains.iter().map(metered).collect();
+    let mut subjects = run.subjects(&metered, started).await?;
     for subject in &mut subjects {
         run.list(subject).await;
     }
@@ -99,7 +103,11 @@ pub(super) async fn run(
 
 impl<'a> Run<'a> {
     /// Reads the heads, then all anchors: before everything that they cover.
-    async fn subjects(&self, started: u64) -> Result<Vec<Subject<'a>>, VerifyError> {
+    async fn subjects(
+        &self,
+        metered: &'a [(Chain, Arc<Meter>)],
+        started: u64,
+    ) -> Result<Vec<Subject<'a>>, VerifyError> {
         let deployment = self.deployment;
         let mut asked = vec![self.options.chain.is_none(); deployment.chains.len()];
         if let Some(name) = &self.options.chain {
@@ -113,9 +121,10 @@ impl<'a> Run<'a> {
         }
         let fail_on: Arc<[String]> = deployment.settings.fail_on.clone().into();
         let mut subjects = Vec::new();
-        for (chain, asked) in deployment.chains.iter().zip(asked) {
+        for ((chain, meter), asked) in metered.iter().zip(asked) {
             subjects.push(Subject {
                 chain,
+                meter,
                 asked,
                 since: self.since(chain, asked),
                 checks: Checks::new(Arc::clone(&fail_on)),
@@ -128,7 +137,8 @@ impl<'a> Run<'a> {
         }
         for subject in &mut subjects {
             let concurrency = self.concurrency(subject.chain);
-            subject.anchors = anchors::load(deployment, subject.chain, started, concurrency).await;
+            let (chain, meter) = (subject.chain, subject.meter);
+            subject.anchors = anchors::load(deployment, chain, meter, started, concurrency).await;
         }
         Ok(subjects)
     }
@@ -283,6 +293,7 @@ impl<'a> Run<'a> {
         let matching = Matching {
             deployment: self.deployment,
             chain: subject.chain,
+            meter: subject.meter,
             anchors: &subject.anchors,
             history,
             names: &subject.names,
@@ -336,6 +347,7 @@ impl<'a> Run<'a> {
             let matching = Matching {
                 deployment: self.deployment,
                 chain: subject.chain,
+                meter: subject.meter,
                 anchors: &subject.anchors,
                 history: &body.history,
                 names: &subject.names,
@@ -378,6 +390,8 @@ impl<'a> Run<'a> {
                 records: 0,
                 bytes: 0,
                 duplicates: 0,
+                requests: subject.meter.requests(),
+                requests_per_segment: None,
                 checks: subject.checks.into_reports(),
                 cloud: subject.chain.settings.cloud,
                 since: subject.since.map_or(0, |since| since.size),
@@ -398,6 +412,7 @@ impl<'a> Run<'a> {
                 report.size = history.end;
                 report.root = history.root();
                 report.segments = history.segments;
+                report.requests_per_segment = report.requests.per_segment(history.segments);
                 report.records = history.records;
                 report.bytes = history.bytes;
                 report.duplicates = history.duplicates;
@@ -452,6 +467,12 @@ impl<'a> Run<'a> {
         command.push_str(&format!(" --at {}", posture::millis(self.now)));
         command
     }
+}
+
+/// A chain whose stores count, and what counts them.
+fn metered(chain: &Chain) -> (Chain, Arc<Meter>) {
+    let meter = Arc::<Meter>::default();
+    (meter.chain(chain), meter)
 }
 
 /// What is trusted of the history before `--since`.

@@ -246,6 +246,20 @@ pub(crate) fn state_word(chain: &ChainReport) -> &'static str {
     }
 }
 
+/// What verifying a chain cost: `21 requests, 5.25 for each segment (…)`.
+pub(super) fn requests_text(chain: &ChainReport) -> String {
+    let requests = &chain.requests;
+    let total = count(requests.total() as usize, "request", "requests");
+    let each = match chain.requests_per_segment {
+        Some(each) => format!(", {each} for each segment"),
+        None => String::new(),
+    };
+    format!(
+        "{total}{each} ({} listings, {} reads, {} versions and locks, {} settings, {} heads)",
+        requests.list, requests.read, requests.versions, requests.settings, requests.head
+    )
+}
+
 /// `1 chain`, `2 chains`.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })

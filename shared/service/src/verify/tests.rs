@@ -146,7 +146,7 @@ async fn what_is_whole_verifies() {
         .keys()
         .map(String::as_str)
         .collect();
-    let expected = "bytes checks duplicates origin published records root segments size";
+    let expected = "bytes checks duplicates origin published records requests requests_per_segment root segments size";
     assert_eq!(members.join(" "), expected, "pictures are not in the JSON");
 }
 

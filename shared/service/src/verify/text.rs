@@ -6,8 +6,8 @@ use countersign_core::time;
 
 use super::report::{Finding, Report, Status, Verdict};
 use super::summary::{
-    MAX_CAUSES, age, cause_title, causes, count, expected_heads, pairs, reasons, sentence, short,
-    size_text, state_word, tail,
+    MAX_CAUSES, age, cause_title, causes, count, expected_heads, pairs, reasons, requests_text,
+    sentence, short, size_text, state_word, tail,
 };
 use crate::printable;
 
@@ -104,6 +104,10 @@ impl Text {
             ]);
         }
         self.table(&rows, &[0, 7]);
+        for chain in &report.chains {
+            let text = format!("{}: {}", short(&chain.origin, report), requests_text(chain));
+            self.paragraph("  ", &text);
+        }
         for chain in report.chains.iter().filter(|chain| chain.duplicates > 0) {
             let text = format!(
                 "{} parts of deliveries were sealed again in {}",

@@ -8,6 +8,8 @@ use std::time::Duration;
 use aws_config::identity::IdentityCache;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+#[cfg(feature = "gcp")]
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_smithy_http_client::tls::Provider;
@@ -16,7 +18,11 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use thiserror::Error;
 
+#[cfg(feature = "gcp")]
+use super::failure::{causes, no_credentials};
 use super::guard::{Guard, is_https_or_loopback};
+#[cfg(feature = "gcp")]
+use crate::failure::Failure;
 
 /// To a connection that stands: DNS, TCP and TLS. With three attempts a host
 /// that does not answer is given up in 15 seconds.
@@ -28,6 +34,11 @@ const READ_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(9);
 
 /// A read with all its attempts and the credentials it may have to fetch first.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Credentials of another cloud's identity: less than an attempt, whose time
+/// they are part of.
+#[cfg(any(feature = "azure", feature = "gcp"))]
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A write's one attempt, without what its bytes may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -63,7 +74,7 @@ const READ_ATTEMPTS: u32 = 3;
 /// # Endpoints
 ///
 /// AWS's own, unless an argument or `AWS_ENDPOINT_URL_S3`, `…_DYNAMODB`,
-/// `…_SECRETS_MANAGER`, `…_KMS` or, for all of them, `AWS_ENDPOINT_URL` names
+/// `…_SECRETS_MANAGER`, `…_KMS`, `…_STS` or, for all of them, `AWS_ENDPOINT_URL` names
 /// another. Plain http goes to this host alone.
 ///
 /// # Time-outs and repetitions
@@ -77,11 +88,44 @@ pub struct Access {
 
 struct Inner {
     base: SdkConfig,
-    endpoint: Option<String>,
+    endpoints: Endpoints,
     s3: Clients<aws_sdk_s3::Client>,
     dynamodb: Clients<aws_sdk_dynamodb::Client>,
     secrets: Clients<aws_sdk_secretsmanager::Client>,
     kms: Clients<aws_sdk_kms::Client>,
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    sts: Clients<aws_sdk_sts::Client>,
+}
+
+/// Where AWS's services are, where they are not at AWS's own addresses: each
+/// `https://…`, or `http://…` on this machine. What is not set here is as the
+/// environment says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// S3.
+    pub s3: Option<String>,
+    /// DynamoDB.
+    pub dynamodb: Option<String>,
+    /// Secrets Manager.
+    pub secrets_manager: Option<String>,
+    /// KMS.
+    pub kms: Option<String>,
+    /// STS.
+    pub sts: Option<String>,
+}
+
+impl Endpoints {
+    /// Every service at one address, or none of them at another than AWS's own.
+    pub fn all(endpoint: Option<&str>) -> Self {
+        let endpoint = || endpoint.map(str::to_owned);
+        Self {
+            s3: endpoint(),
+            dynamodb: endpoint(),
+            secrets_manager: endpoint(),
+            kms: endpoint(),
+            sts: endpoint(),
+        }
+    }
 }
 
 /// Clients by region.
@@ -108,6 +152,12 @@ pub enum AccessError {
         /// What names it.
         source_name: &'static str,
     },
+    /// A way from another cloud that cannot be one.
+    #[error("the way into AWS: {0}")]
+    Reach(#[from] crate::federation::ReachError),
+    /// The home cloud's identity cannot be asked.
+    #[error("the identity that is to reach AWS: {0}")]
+    Home(String),
 }
 
 impl Access {
@@ -127,7 +177,7 @@ impl Access {
             .stalled_stream_protection(stall_protection())
             .load()
             .await;
-        Self::with_config(base, endpoint)
+        Self::with_config(base, Endpoints::all(endpoint))
     }
 
     /// Access with `credentials`, which are asked for at the first call and
@@ -141,43 +191,88 @@ impl Access {
         region: Option<&str>,
         endpoint: Option<&str>,
     ) -> Result<Self, AccessError> {
-        let base = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(http_client())
-            // Shared by all clients, so that credentials are fetched once.
-            .identity_cache(IdentityCache::lazy().build())
-            .timeout_config(read_timeouts())
-            .retry_config(read_retries())
-            .stalled_stream_protection(stall_protection())
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .region(region.map(|region| Region::new(region.to_owned())))
-            .build();
-        Self::with_config(base, endpoint)
+        Self::with_endpoints(credentials, region, Endpoints::all(endpoint))
     }
 
-    fn with_config(base: SdkConfig, endpoint: Option<&str>) -> Result<Self, AccessError> {
-        if let Some(endpoint) = endpoint {
+    /// As [`new`](Self::new), with an endpoint for each service.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError::Endpoint`].
+    pub fn with_endpoints(
+        credentials: impl ProvideCredentials + 'static,
+        region: Option<&str>,
+        endpoints: Endpoints,
+    ) -> Result<Self, AccessError> {
+        let base = settings(region)
+            .into_builder()
+            // Shared by all clients, so that credentials are fetched once.
+            .identity_cache(IdentityCache::lazy().build())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        Self::with_config(base, endpoints)
+    }
+
+    /// Access with credentials that are asked for again `before` they expire.
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    pub(crate) fn renewed(
+        credentials: impl ProvideCredentials + 'static,
+        before: Duration,
+        region: Option<&str>,
+        endpoint: Option<&str>,
+    ) -> Result<Self, AccessError> {
+        let cache = IdentityCache::lazy()
+            .buffer_time(before)
+            .load_timeout(CREDENTIALS_TIMEOUT);
+        let base = settings(region)
+            .into_builder()
+            .identity_cache(cache.build())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        Self::with_config(base, Endpoints::all(endpoint))
+    }
+
+    /// Access for the calls that take no signature, and for no others.
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    pub(crate) fn unsigned(region: &str, endpoint: Option<&str>) -> Result<Self, AccessError> {
+        Self::with_config(settings(Some(region)), Endpoints::all(endpoint))
+    }
+
+    fn with_config(base: SdkConfig, endpoints: Endpoints) -> Result<Self, AccessError> {
+        let Endpoints {
+            s3,
+            dynamodb,
+            secrets_manager,
+            kms,
+            sts,
+        } = &endpoints;
+        for endpoint in [s3, dynamodb, secrets_manager, kms, sts]
+            .into_iter()
+            .flatten()
+        {
             check_endpoint(endpoint, "the settings")?;
         }
         Ok(Self {
             inner: Arc::new(Inner {
                 base,
-                endpoint: endpoint.map(str::to_owned),
+                endpoints,
                 s3: Mutex::default(),
                 dynamodb: Mutex::default(),
                 secrets: Mutex::default(),
                 kms: Mutex::default(),
+                #[cfg(any(feature = "azure", feature = "gcp"))]
+                sts: Mutex::default(),
             }),
         })
     }
 
-    pub(super) fn s3(
+    pub(crate) fn s3(
         &self,
         region: Option<&str>,
         address: &str,
     ) -> Result<aws_sdk_s3::Client, AccessError> {
         client(&self.inner.s3, self.region(region, address)?, |region| {
-            let endpoint = self.endpoint("AWS_ENDPOINT_URL_S3")?;
+            let endpoint = self.endpoint(&self.inner.endpoints.s3, "AWS_ENDPOINT_URL_S3")?;
             let mut config = aws_sdk_s3::config::Builder::from(&self.inner.base)
                 .region(region)
                 .interceptor(Guard)
@@ -188,7 +283,7 @@ impl Access {
         })
     }
 
-    pub(super) fn dynamodb(
+    pub(crate) fn dynamodb(
         &self,
         region: Option<&str>,
         address: &str,
@@ -198,7 +293,9 @@ impl Access {
             let mut config = aws_sdk_dynamodb::config::Builder::from(&self.inner.base)
                 .region(region)
                 .interceptor(Guard);
-            config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_DYNAMODB")?);
+            config.set_endpoint_url(
+                self.endpoint(&self.inner.endpoints.dynamodb, "AWS_ENDPOINT_URL_DYNAMODB")?,
+            );
             Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
         })
     }
@@ -213,7 +310,10 @@ impl Access {
             let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.inner.base)
                 .region(region)
                 .interceptor(Guard);
-            config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER")?);
+            config.set_endpoint_url(self.endpoint(
+                &self.inner.endpoints.secrets_manager,
+                "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            )?);
             Ok(aws_sdk_secretsmanager::Client::from_conf(config.build()))
         })
     }
@@ -227,12 +327,45 @@ impl Access {
             let mut config = aws_sdk_kms::config::Builder::from(&self.inner.base)
                 .region(region)
                 .interceptor(Guard);
-            config.set_endpoint_url(self.endpoint("AWS_ENDPOINT_URL_KMS")?);
+            config.set_endpoint_url(
+                self.endpoint(&self.inner.endpoints.kms, "AWS_ENDPOINT_URL_KMS")?,
+            );
             Ok(aws_sdk_kms::Client::from_conf(config.build()))
         })
     }
 
-    fn region(&self, region: Option<&str>, address: &str) -> Result<String, AccessError> {
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    pub(crate) fn sts(
+        &self,
+        region: Option<&str>,
+        address: &str,
+    ) -> Result<aws_sdk_sts::Client, AccessError> {
+        client(&self.inner.sts, self.region(region, address)?, |region| {
+            let mut config = aws_sdk_sts::config::Builder::from(&self.inner.base)
+                .region(region)
+                .interceptor(Guard);
+            config.set_endpoint_url(
+                self.endpoint(&self.inner.endpoints.sts, "AWS_ENDPOINT_URL_STS")?,
+            );
+            Ok(aws_sdk_sts::Client::from_conf(config.build()))
+        })
+    }
+
+    /// The credentials themselves, to sign what others send.
+    #[cfg(feature = "gcp")]
+    pub(crate) async fn credentials(&self) -> Result<Credentials, Failure> {
+        let Some(provider) = self.inner.base.credentials_provider() else {
+            return Err(no_credentials("none are set"));
+        };
+        let found = provider.provide_credentials().await;
+        found.map_err(|error| no_credentials(&causes(&error)))
+    }
+
+    pub(crate) fn region(
+        &self,
+        region: Option<&str>,
+        address: &str,
+    ) -> Result<String, AccessError> {
         region
             .or_else(|| self.inner.base.region().map(AsRef::as_ref))
             .map(str::to_owned)
@@ -242,13 +375,21 @@ impl Access {
     }
 
     /// What to call instead of the service's own endpoint.
-    fn endpoint(&self, variable: &'static str) -> Result<Option<String>, AccessError> {
-        if let Some(endpoint) = &self.inner.endpoint {
+    fn endpoint(
+        &self,
+        given: &Option<String>,
+        variable: &'static str,
+    ) -> Result<Option<String>, AccessError> {
+        if let Some(endpoint) = given {
             return Ok(Some(endpoint.clone()));
         }
         let of_service = std::env::var(variable).ok().filter(|url| !url.is_empty());
         // What AWS_ENDPOINT_URL or the profile says of all services.
         let of_all = self.inner.base.endpoint_url().map(str::to_owned);
+        let of_all = of_all.or_else(|| {
+            let url = std::env::var("AWS_ENDPOINT_URL").ok();
+            url.filter(|url| !url.is_empty())
+        });
         let (found, source_name) = match (of_service, of_all) {
             (Some(url), _) => (url, variable),
             (None, Some(url)) => (url, "AWS_ENDPOINT_URL or the profile"),
@@ -263,7 +404,7 @@ impl Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access")
             .field("region", &self.inner.base.region())
-            .field("endpoint", &self.inner.endpoint)
+            .field("endpoints", &self.inner.endpoints)
             .finish_non_exhaustive()
     }
 }
@@ -318,6 +459,18 @@ fn without_user(url: &str) -> String {
         }
         None => "(no URL)".to_owned(),
     }
+}
+
+/// What all configurations that are not the environment's have.
+fn settings(region: Option<&str>) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client())
+        .timeout_config(read_timeouts())
+        .retry_config(read_retries())
+        .stalled_stream_protection(stall_protection())
+        .region(region.map(|region| Region::new(region.to_owned())))
+        .build()
 }
 
 fn http_client() -> SharedHttpClient {

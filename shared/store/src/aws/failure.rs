@@ -8,17 +8,19 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::failure::{Failure, NoStore};
+#[cfg(any(feature = "azure", feature = "gcp"))]
+use crate::federation::FederationError;
 
 /// No message of a service is repeated beyond this many bytes.
 const MAX_MESSAGE_BYTES: usize = 400;
 
 /// What was asked, for the messages.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     /// The permission it takes: `s3:PutObject`.
-    pub(super) permission: &'static str,
+    pub(crate) permission: &'static str,
     /// What it takes it on: `arn:aws:s3:::bucket/*`.
-    pub(super) resource: &'a str,
+    pub(crate) resource: &'a str,
 }
 
 /// What a service answered, besides success.
@@ -201,20 +203,21 @@ const fn no_store(reason: &'static str) -> Failure {
 }
 
 /// The class of an error, as far as it does not depend on the call.
-pub(super) fn of<E>(error: &SdkError<E, HttpResponse>, asked: Asked<'_>) -> Failure
+pub(crate) fn of<E>(error: &SdkError<E, HttpResponse>, asked: Asked<'_>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     if let Some(answer) = Answer::of(error) {
         return answer.class(asked);
     }
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    if let Some(known) = FederationError::find(error) {
+        return Failure::of_federation(known);
+    }
     // The library's own words, "dispatch failure", say less than the cause.
     let causes = error.source().map_or_else(|| causes(error), causes);
     if find::<CredentialsError>(error).is_some() {
-        return Failure::Refused {
-            reason: format!("no usable AWS credentials ({causes})"),
-            next: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is attached".to_owned(),
-        };
+        return no_credentials(&causes);
     }
     match error {
         SdkError::ConstructionFailure(_) => Failure::Refused {
@@ -248,6 +251,13 @@ where
         ),
         _ => Failure::Unknown(causes.into()),
     }
+}
+
+pub(super) fn no_credentials(causes: &str) -> Failure {
+    Failure::refused(
+        format!("no usable AWS credentials ({causes})"),
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role is attached",
+    )
 }
 
 /// The reason alone.

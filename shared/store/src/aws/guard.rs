@@ -11,11 +11,14 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use http_body_util::Limited;
 
+use crate::requests;
+
 /// No answer that is read at once is longer, in bytes. The largest that AWS
 /// gives is a page of 1,000 versions with keys of 1,024 bytes, each percent-encoded.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 /// Sends no request in the clear beyond this host, and reads no endless answer.
+/// Counts what is sent, each attempt.
 #[derive(Debug)]
 pub(super) struct Guard;
 
@@ -32,6 +35,7 @@ impl Intercept for Guard {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if is_https_or_loopback(context.request().uri()) {
+            requests::request();
             return Ok(());
         }
         Err("the endpoint is not https: plain http is for this host alone".into())

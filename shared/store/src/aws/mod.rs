@@ -16,8 +16,10 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-pub use access::{Access, AccessError};
+pub use access::{Access, AccessError, Endpoints};
 pub use dynamodb::DynamoHeadStore;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+pub(crate) use failure::{Asked, of as failure_of};
 pub use kms::KmsKey;
 pub use logs::S3Logs;
 pub use s3::S3SealedStore;

@@ -32,7 +32,7 @@ const TOKEN: Duration = Duration::from_secs(8);
 pub struct AccessError(String);
 
 impl AccessError {
-    pub(super) fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }
@@ -48,6 +48,7 @@ pub struct Endpoints {
     sas: Option<Zeroizing<String>>,
     key_vault: Option<Endpoint>,
     resource_manager: Option<Endpoint>,
+    authority: Option<Endpoint>,
     subscription: Option<String>,
     resource_group: Option<String>,
 }
@@ -67,6 +68,7 @@ impl Endpoints {
     /// | `AZURE_STORAGE_SAS_TOKEN` | [`with_sas`](Self::with_sas) |
     /// | `AZURE_KEY_VAULT_ENDPOINT` | [`with_key_vault`](Self::with_key_vault) |
     /// | `AZURE_RESOURCE_MANAGER_ENDPOINT` | [`with_resource_manager`](Self::with_resource_manager) |
+    /// | `AZURE_AUTHORITY_HOST` | [`with_authority`](Self::with_authority) |
     /// | `AZURE_SUBSCRIPTION_ID`, `AZURE_RESOURCE_GROUP` | [`with_resource_group`](Self::with_resource_group), both or none |
     ///
     /// # Errors
@@ -85,6 +87,9 @@ impl Endpoints {
         }
         if let Some(url) = variable("AZURE_RESOURCE_MANAGER_ENDPOINT") {
             endpoints = endpoints.with_resource_manager(&url)?;
+        }
+        if let Some(url) = variable("AZURE_AUTHORITY_HOST") {
+            endpoints = endpoints.with_authority(&url)?;
         }
         if let (Some(subscription), Some(group)) = (
             variable("AZURE_SUBSCRIPTION_ID"),
@@ -150,6 +155,30 @@ impl Endpoints {
         })
     }
 
+    /// Entra ID at `url`, for identities of other clouds:
+    /// `https://login.microsoftonline.us`.
+    ///
+    /// # Errors
+    /// [`AccessError`].
+    pub fn with_authority(self, url: &str) -> Result<Self, AccessError> {
+        let authority = Some(Endpoint::parse("the address of Entra ID", url)?);
+        Ok(Self { authority, ..self })
+    }
+
+    /// How the SDK's credentials reach Entra ID.
+    #[cfg(any(feature = "aws", feature = "gcp"))]
+    pub(crate) fn authority_options(&self) -> Result<ClientOptions, AccessError> {
+        let authority = self.authority.as_ref();
+        let loopback = authority.is_some_and(|authority| authority.loopback);
+        let wire = Wire::new(client(loopback).map_err(no_tls)?)
+            .with_stand_in(authority.map(Endpoint::url).transpose()?)
+            .without_token();
+        Ok(ClientOptions {
+            retry: token_retries(),
+            ..wire.options()
+        })
+    }
+
     /// The subscription and the resource group of the storage accounts. Where
     /// they are not given, an account is looked for by its name with Azure
     /// Resource Graph, among all that the identity may read.
@@ -182,6 +211,7 @@ impl fmt::Debug for Endpoints {
             .field("sas", &self.sas.as_ref().map(|_| "…"))
             .field("key_vault", &self.key_vault)
             .field("resource_manager", &self.resource_manager)
+            .field("authority", &self.authority)
             .field("subscription", &self.subscription)
             .field("resource_group", &self.resource_group)
             .finish()
@@ -275,6 +305,15 @@ impl Access {
         })
     }
 
+    /// Access without an identity, for emulators.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    #[cfg(feature = "emulators")]
+    pub fn anonymous(endpoints: Endpoints) -> Result<Self, AccessError> {
+        Self::new(Arc::new(Nobody), endpoints)
+    }
+
     /// Access with the identity that the machine has. The environment decides
     /// which, so that nobody is taken for somebody else because a first choice
     /// failed:
@@ -298,14 +337,8 @@ impl Access {
             ))
         };
         let http = identity_client().map_err(no_tls)?;
-        // A token has no effects: asking again is safe, within `TOKEN`.
-        let retry = RetryOptions::exponential(ExponentialRetryOptions {
-            initial_delay: azure_core::time::Duration::milliseconds(300),
-            max_retries: 2,
-            ..ExponentialRetryOptions::default()
-        });
         let client_options = ClientOptions {
-            retry,
+            retry: token_retries(),
             transport: Some(Transport::new(Arc::new(http))),
             ..ClientOptions::default()
         };
@@ -331,6 +364,13 @@ impl Access {
             }),
         };
         Self::new(credential, endpoints)
+    }
+
+    /// A token of this identity for `scope`, for another than Azure's services.
+    #[cfg(any(feature = "aws", feature = "gcp"))]
+    pub(crate) async fn token(&self, scope: &str) -> azure_core::Result<Zeroizing<String>> {
+        let got = self.credential.get_token(&[scope], None).await?;
+        Ok(Zeroizing::new(got.token.secret().to_owned()))
     }
 
     /// The way to an account's blobs. With a signature there is no credential.
@@ -409,6 +449,15 @@ impl Access {
             false => self.cloud.clone(),
         })
     }
+}
+
+/// A token has no effects: asking again is safe, within [`TOKEN`].
+fn token_retries() -> RetryOptions {
+    RetryOptions::exponential(ExponentialRetryOptions {
+        initial_delay: azure_core::time::Duration::milliseconds(300),
+        max_retries: 2,
+        ..ExponentialRetryOptions::default()
+    })
 }
 
 fn no_tls(_: reqwest::Error) -> AccessError {

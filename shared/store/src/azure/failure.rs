@@ -5,6 +5,8 @@ use azure_core::http::StatusCode;
 
 use super::wire::Call;
 use crate::failure::{Failure, NoStore};
+#[cfg(any(feature = "aws", feature = "gcp"))]
+use crate::federation::FederationError;
 
 const NO_CONTAINER: Failure = Failure::NoStore(NoStore {
     reason: "its container does not exist",
@@ -196,7 +198,12 @@ fn code_in_body(body: &[u8]) -> Option<String> {
     inner.or(error.get("code"))?.as_str().map(str::to_owned)
 }
 
-fn without_token(error: &Error) -> Failure {
+/// Why there is no token.
+pub(crate) fn without_token(error: &Error) -> Failure {
+    #[cfg(any(feature = "aws", feature = "gcp"))]
+    if let Some(known) = FederationError::find(error) {
+        return Failure::of_federation(known);
+    }
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
         let passing = match inner.downcast_ref::<Error>().map(Error::kind) {

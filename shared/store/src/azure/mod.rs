@@ -12,6 +12,8 @@ mod arm;
 mod blob;
 mod failure;
 mod head;
+#[cfg(any(test, feature = "emulators"))]
+pub(crate) mod sas;
 mod secret;
 mod wire;
 
@@ -20,5 +22,9 @@ mod tests;
 
 pub use access::{Access, AccessError, Endpoints};
 pub use blob::BlobSealedStore;
+#[cfg(any(feature = "aws", feature = "gcp"))]
+pub(crate) use failure::without_token;
 pub use head::BlobHeadStore;
 pub use secret::KeyVaultSecret;
+#[cfg(any(feature = "aws", feature = "gcp"))]
+pub(crate) use wire::Call;

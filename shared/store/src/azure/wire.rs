@@ -14,7 +14,7 @@
 
 use std::error::Error as _;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ use md5::{Digest, Md5};
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
+use crate::requests::Count;
+
 const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(12);
 const TICK: Duration = Duration::from_secs(1);
@@ -54,13 +56,17 @@ const BLOB_TYPE: HeaderName = HeaderName::from_static("x-ms-blob-type");
 
 /// One call while it is under way, and what was seen of it when it failed.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(crate) struct Call {
     stage: AtomicU8,
     /// Counts pieces handed over and read.
     moved: AtomicU64,
     max_body_bytes: u64,
     max_object_bytes: u64,
+    /// Of the last answer; 0 while there is none.
+    status: AtomicU16,
     failure: Mutex<Option<String>>,
+    /// The SDK may send in a task of its own.
+    count: Count,
 }
 
 const IDLE_STAGE: u8 = 0;
@@ -74,18 +80,20 @@ impl Call {
 
     /// A call whose answer may have `max_body_bytes`. Where it is a part of an
     /// object of more than `max_object_bytes`, nothing of it is read.
-    pub(super) fn reading(max_body_bytes: u64, max_object_bytes: u64) -> Arc<Self> {
+    pub(crate) fn reading(max_body_bytes: u64, max_object_bytes: u64) -> Arc<Self> {
         Arc::new(Self {
             stage: AtomicU8::new(IDLE_STAGE),
             moved: AtomicU64::new(0),
             max_body_bytes,
             max_object_bytes,
+            status: AtomicU16::new(0),
             failure: Mutex::default(),
+            count: Count::current(),
         })
     }
 
     /// Carries this call through a client of the SDK to the transport.
-    pub(super) fn options(self: &Arc<Self>) -> ClientMethodOptions<'static> {
+    pub(crate) fn options(self: &Arc<Self>) -> ClientMethodOptions<'static> {
         ClientMethodOptions {
             context: Context::new().with_value(Arc::clone(self)),
         }
@@ -102,8 +110,14 @@ impl Call {
         self.stage.load(Ordering::Acquire) == HANDED_OVER
     }
 
+    /// The status of the last answer.
+    #[cfg(any(feature = "aws", feature = "gcp"))]
+    pub(crate) fn status(&self) -> Option<u16> {
+        Some(self.status.load(Ordering::Acquire)).filter(|status| *status != 0)
+    }
+
     /// What kept the answer from arriving.
-    pub(super) fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         self.failure_slot().clone()
     }
 
@@ -132,6 +146,8 @@ pub(super) struct Wire {
     client: reqwest::Client,
     sas: Option<Sas>,
     stand_in: Option<Url>,
+    /// Whether the stand-in is one for a service that takes no token.
+    open: bool,
 }
 
 /// A shared access signature: the query that opens an account to its bearer.
@@ -149,6 +165,7 @@ impl Wire {
             client,
             sas: None,
             stand_in: None,
+            open: false,
         }
     }
 
@@ -161,6 +178,12 @@ impl Wire {
     /// to https alone, so it is told the name of the cloud's own service.
     pub(super) fn with_stand_in(self, stand_in: Option<Url>) -> Self {
         Self { stand_in, ..self }
+    }
+
+    /// For a service that takes no token, but gives them.
+    #[cfg(any(feature = "aws", feature = "gcp"))]
+    pub(super) fn without_token(self) -> Self {
+        Self { open: true, ..self }
     }
 
     /// What the clients of the SDK are made with.
@@ -194,7 +217,8 @@ impl Wire {
         call: &Arc<Call>,
         request: &Request,
     ) -> azure_core::Result<AsyncRawResponse> {
-        if self.stand_in.is_some() && request.headers().get_optional_str(&AUTHORIZATION).is_none() {
+        let asks = self.stand_in.is_some() && !self.open;
+        if asks && request.headers().get_optional_str(&AUTHORIZATION).is_none() {
             return Ok(challenge());
         }
         let Body::Bytes(body) = request.body().clone() else {
@@ -236,6 +260,7 @@ impl Wire {
             call.stage.store(BEGUN, Ordering::Release);
             call.fail(ErrorKind::Other, root_cause(&error))
         })?;
+        call.count.request();
         let sent = while_it_moves(self.client.execute(built), call, deadline).await;
         let mut response = match sent {
             Ok(Ok(response)) => response,
@@ -251,6 +276,8 @@ impl Wire {
                 return Err(call.fail(ErrorKind::Io, text));
             }
         };
+        call.status
+            .store(response.status().as_u16(), Ordering::Release);
         let status = StatusCode::from(response.status().as_u16());
         let mut headers = headers(response.headers());
         let whole = whole_bytes(&headers);

@@ -7,9 +7,20 @@ use bytes::Bytes;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{INVALID_KEYS, Scope, WRITERS, pattern};
+use super::{INVALID_KEYS, Scope, WRITERS, counting, pattern};
 use crate::error::{HeadError, SwapError};
 use crate::head::{HeadStore, MAX_HEAD_BYTES, Version};
+
+/// As for the sealed store.
+pub(super) async fn requests_are_counted(store: &dyn HeadStore, scope: &Scope) {
+    let key = scope.key("counted");
+    let (swapped, count) = counting(store.swap(&key, None, Bytes::new())).await;
+    swapped.expect("it swaps");
+    assert!(count >= 1, "swap counted {count} requests");
+    let (loaded, count) = counting(store.load(&key)).await;
+    loaded.expect("it loads");
+    assert!(count >= 1, "load counted {count} requests");
+}
 
 pub(super) async fn load_and_swap(store: &dyn HeadStore, scope: &Scope) {
     let key = scope.key("head");

@@ -21,11 +21,13 @@ mod head;
 mod sealed;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
 use crate::error::{GetError, HeadError, ListError, PutError, SwapError};
 use crate::head::HeadStore;
+use crate::requests::count_requests;
 use crate::sealed::{Retention, SealedStore};
 
 /// Writers that race for one key.
@@ -82,6 +84,7 @@ impl Scope {
 /// If it does not.
 pub async fn sealed_store(store: Arc<dyn SealedStore>, scope: &Scope) {
     sealed::empty_folder(&*store, scope).await;
+    sealed::requests_are_counted(&*store, scope).await;
     sealed::create_only(&*store, scope).await;
     sealed::ranges(&*store, scope).await;
     sealed::large_object(&*store, scope).await;
@@ -98,6 +101,7 @@ pub async fn sealed_store(store: Arc<dyn SealedStore>, scope: &Scope) {
 ///
 /// If it does not.
 pub async fn head_store(store: Arc<dyn HeadStore>, scope: &Scope) {
+    head::requests_are_counted(&*store, scope).await;
     head::load_and_swap(&*store, scope).await;
     head::stale_versions(&*store, scope).await;
     head::refused_heads(&*store, scope).await;
@@ -149,6 +153,13 @@ pub async fn missing_head_store(store: &dyn HeadStore) {
         };
         assert!(next.contains("run init"), "{next}");
     }
+}
+
+/// What `call` gives, and how many requests it tells of.
+async fn counting<T>(call: impl Future<Output = T>) -> (T, u64) {
+    let sent = Arc::default();
+    let given = count_requests(&sent, call).await;
+    (given, sent.load(Ordering::Relaxed))
 }
 
 /// `len` bytes that do not repeat soon and differ from seed to seed.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::{INVALID_KEYS, Scope, WRITERS, pattern};
+use super::{INVALID_KEYS, Scope, WRITERS, counting, pattern};
 use crate::error::{GetError, PutError};
 use crate::listing::{ObjectPages, VersionPages};
 use crate::sealed::{Knowledge, Retention, SealedStore, VersionLock};
@@ -39,6 +39,27 @@ pub(super) async fn empty_folder(store: &dyn SealedStore, scope: &Scope) {
         matches!(past_the_end, Err(GetError::NotFound { .. })),
         "{past_the_end:?}"
     );
+}
+
+/// Reports say how many requests a store was sent: every call tells of its own.
+pub(super) async fn requests_are_counted(store: &dyn SealedStore, scope: &Scope) {
+    let key = scope.key("counted");
+    let put = store.put_new(&key, Bytes::from_static(b"1"), scope.retention);
+    let (written, count) = counting(put).await;
+    written.expect("it is put");
+    assert!(count >= 1, "put_new counted {count} requests");
+    let (read, count) = counting(store.get(&key, 1)).await;
+    read.expect("it is read");
+    assert!(count >= 1, "get counted {count} requests");
+    let (read, count) = counting(store.get_range(&key, 0..1)).await;
+    read.expect("it is read");
+    assert!(count >= 1, "get_range counted {count} requests");
+    let (listed, count) = counting(store.list(&key, None)).await;
+    listed.expect("it lists");
+    assert!(count >= 1, "list counted {count} requests");
+    let (versions, count) = counting(store.versions(&key, None)).await;
+    let known = matches!(versions.expect("it lists"), Knowledge::Known(_));
+    assert_eq!(count >= 1, known, "versions counted {count} requests");
 }
 
 pub(super) async fn create_only(store: &dyn SealedStore, scope: &Scope) {

@@ -5,18 +5,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use google_cloud_auth::credentials::{self, CacheableResource, Credentials, anonymous};
+use google_cloud_auth::credentials::{
+    self, CacheableResource, Credentials, CredentialsProvider, EntityTag,
+};
+use google_cloud_auth::errors::CredentialsError;
 use google_cloud_gax::exponential_backoff::ExponentialBackoffBuilder;
 use google_cloud_gax::retry_policy::RetryPolicyExt;
 use google_cloud_storage::client::Storage;
 use google_cloud_storage::read_resume_policy::{ReadResumePolicyExt, Recommended};
 use google_cloud_storage::retry_policy::RetryableErrors;
 use reqwest::Url;
-use reqwest::header::HeaderMap;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::failure::{Failure, chain};
+use crate::requests;
 
 /// How long it may take to get an access token. A token is kept and renewed in
 /// the background, so that most calls wait for none.
@@ -34,11 +38,17 @@ pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 
 /// Google's services that this crate calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Service {
+pub(crate) enum Service {
     Storage,
     SecretManager,
     Kms,
     ResourceManager,
+    /// Which exchanges other clouds' tokens.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    SecurityToken,
+    /// Which lets one identity act as another.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    IamCredentials,
 }
 
 /// Access to Google Cloud: credentials, a pool of connections, and where the
@@ -98,13 +108,13 @@ impl Access {
     }
 
     /// Access without credentials, for emulators: each call goes to a loopback
-    /// address or is refused.
+    /// address, with a token that opens nothing, or is refused.
     ///
     /// # Errors
     ///
     /// When the HTTP client cannot be set up.
     pub fn anonymous(endpoints: Endpoints) -> Result<Self, AccessError> {
-        Self::with(anonymous::Builder::new().build(), true, endpoints)
+        Self::with(Credentials::from(Nobody), true, endpoints)
     }
 
     fn with(
@@ -112,22 +122,7 @@ impl Access {
         anonymous: bool,
         endpoints: Endpoints,
     ) -> Result<Self, AccessError> {
-        // The clients of this process find their cryptography here; who has
-        // set it before is left in place.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            // No API redirects; following one would carry the token along.
-            .redirect(reqwest::redirect::Policy::none())
-            // What may be repeated is decided by the caller.
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(|error| {
-                AccessError(format!(
-                    "no HTTPS client can be set up: {}: check the machine's certificates and proxy settings",
-                    chain(&error)
-                ))
-            })?;
+        let http = http_client(reqwest::Client::builder())?;
         Ok(Self {
             inner: Arc::new(Inner {
                 credentials,
@@ -173,6 +168,10 @@ impl Access {
             Service::SecretManager => &endpoints.secret_manager,
             Service::Kms => &endpoints.kms,
             Service::ResourceManager => &endpoints.resource_manager,
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Service::SecurityToken => &endpoints.security_token,
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Service::IamCredentials => &endpoints.iam_credentials,
         }
     }
 
@@ -201,7 +200,7 @@ impl Access {
             .clamp();
         let built = Storage::builder()
             .with_endpoint(self.endpoint(Service::Storage).as_str())
-            .with_credentials(self.inner.credentials.clone())
+            .with_credentials(Credentials::from(Counting(self.inner.credentials.clone())))
             .with_retry_policy(RetryableErrors.with_attempt_limit(READ_ATTEMPTS))
             .with_backoff_policy(backoff)
             .with_read_resume_policy(Recommended.with_attempt_limit(READ_ATTEMPTS))
@@ -219,6 +218,47 @@ impl Access {
     }
 }
 
+/// Credentials of the SDK's client, which asks for them once before every
+/// attempt: there each attempt is counted.
+#[derive(Debug)]
+struct Counting(Credentials);
+
+impl CredentialsProvider for Counting {
+    async fn headers(
+        &self,
+        extensions: http::Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let headers = self.0.headers(extensions).await?;
+        requests::request();
+        Ok(headers)
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.0.universe_domain().await
+    }
+}
+
+/// Has a token that opens nothing: some emulators ask for one.
+#[derive(Debug)]
+struct Nobody;
+
+impl CredentialsProvider for Nobody {
+    async fn headers(
+        &self,
+        _: http::Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        let token = HeaderValue::from_static("Bearer emulator");
+        Ok(CacheableResource::New {
+            entity_tag: EntityTag::new(),
+            data: HeaderMap::from_iter([(AUTHORIZATION, token)]),
+        })
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        None
+    }
+}
+
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access")
@@ -226,6 +266,31 @@ impl fmt::Debug for Access {
             .field("endpoints", &self.inner.endpoints)
             .finish_non_exhaustive()
     }
+}
+
+/// The client of the machine's metadata server, which no proxy leads to.
+#[cfg(any(feature = "aws", feature = "azure"))]
+pub(crate) fn metadata_client() -> Result<reqwest::Client, AccessError> {
+    http_client(reqwest::Client::builder().no_proxy())
+}
+
+fn http_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, AccessError> {
+    // The clients of this process find their cryptography here; who has
+    // set it before is left in place.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    builder
+        .connect_timeout(CONNECT_TIMEOUT)
+        // No API redirects; following one would carry the token along.
+        .redirect(reqwest::redirect::Policy::none())
+        // What may be repeated is decided by the caller.
+        .retry(reqwest::retry::never())
+        .build()
+        .map_err(|error| {
+            AccessError(format!(
+                "no HTTPS client can be set up: {}: check the machine's certificates and proxy settings",
+                chain(&error)
+            ))
+        })
 }
 
 impl Service {
@@ -236,6 +301,10 @@ impl Service {
             Self::SecretManager => "https://secretmanager.googleapis.com/",
             Self::Kms => "https://cloudkms.googleapis.com/",
             Self::ResourceManager => "https://cloudresourcemanager.googleapis.com/",
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Self::SecurityToken => "https://sts.googleapis.com/",
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Self::IamCredentials => "https://iamcredentials.googleapis.com/",
         }
     }
 
@@ -247,6 +316,10 @@ impl Service {
             Self::SecretManager => "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER",
             Self::Kms => "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS",
             Self::ResourceManager => "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER",
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Self::SecurityToken => "CLOUDSDK_API_ENDPOINT_OVERRIDES_STS",
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            Self::IamCredentials => "CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS",
         }
     }
 }
@@ -270,6 +343,12 @@ pub struct Endpoints {
     pub kms: Endpoint,
     /// Resource Manager, which knows a project's liens.
     pub resource_manager: Endpoint,
+    /// The token service that exchanges other clouds' tokens.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    pub security_token: Endpoint,
+    /// Which lets a workload identity pool's identity act as a service account.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    pub iam_credentials: Endpoint,
 }
 
 impl Endpoints {
@@ -284,8 +363,8 @@ impl Endpoints {
 
     /// Google's own, but for those that the environment names:
     /// `STORAGE_EMULATOR_HOST`, and for the others what the gcloud command
-    /// reads, `CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER`, `…_CLOUDKMS` and
-    /// `…_CLOUDRESOURCEMANAGER`.
+    /// reads, `CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER`, `…_CLOUDKMS`,
+    /// `…_CLOUDRESOURCEMANAGER`, `…_STS` and `…_IAMCREDENTIALS`.
     ///
     /// # Errors
     ///
@@ -320,6 +399,10 @@ impl Endpoints {
             secret_manager: endpoint(Service::SecretManager)?,
             kms: endpoint(Service::Kms)?,
             resource_manager: endpoint(Service::ResourceManager)?,
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            security_token: endpoint(Service::SecurityToken)?,
+            #[cfg(any(feature = "aws", feature = "azure"))]
+            iam_credentials: endpoint(Service::IamCredentials)?,
         })
     }
 }
@@ -398,6 +481,13 @@ impl fmt::Display for Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct AccessError(String);
+
+impl AccessError {
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
 
 #[cfg(test)]
 mod tests {

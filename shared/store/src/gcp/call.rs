@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::access::{Access, FIRST_BACKOFF, READ_ATTEMPTS, Service};
 use super::failure::{Answer, Failure, chain};
 use crate::error::BoxError;
+use crate::requests;
 
 /// How long one attempt may take, from the connection to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
@@ -29,12 +30,15 @@ pub(super) const SMALL_ANSWER_BYTES: usize = 256 * 1024;
 
 /// One request.
 #[derive(Clone)]
-pub(super) struct Request {
+pub(crate) struct Request {
     service: Service,
     method: Method,
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
     body: Option<Bytes>,
+    content_type: &'static str,
+    /// In place of the access's own.
+    authorization: Option<HeaderMap>,
     max_bytes: usize,
 }
 
@@ -47,17 +51,36 @@ impl Request {
             path: path.iter().map(|&part| part.to_owned()).collect(),
             query: Vec::new(),
             body: None,
+            content_type: "application/json",
+            authorization: None,
             max_bytes: SMALL_ANSWER_BYTES,
         }
     }
 
     /// A request with a JSON body. The body may be secret: it is wiped.
-    pub(super) fn post(service: Service, path: &[&str], body: Zeroizing<Vec<u8>>) -> Self {
+    pub(crate) fn post(service: Service, path: &[&str], body: Zeroizing<Vec<u8>>) -> Self {
         Self {
             method: Method::POST,
             body: Some(Bytes::from_owner(body)),
             ..Self::get(service, path)
         }
+    }
+
+    /// A request with a form for a body and no authorization: the form has it.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    pub(crate) fn form(service: Service, path: &[&str], body: Zeroizing<Vec<u8>>) -> Self {
+        Self {
+            content_type: "application/x-www-form-urlencoded",
+            authorization: Some(HeaderMap::new()),
+            ..Self::post(service, path, body)
+        }
+    }
+
+    /// Sends these headers in place of the access's own authorization.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    pub(crate) fn authorized_by(mut self, headers: HeaderMap) -> Self {
+        self.authorization = Some(headers);
+        self
     }
 
     pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -66,7 +89,7 @@ impl Request {
     }
 
     /// The largest answer that is read; a larger one is an error.
-    pub(super) fn max_bytes(mut self, max_bytes: usize) -> Self {
+    pub(crate) fn max_bytes(mut self, max_bytes: usize) -> Self {
         self.max_bytes = max_bytes;
         self
     }
@@ -93,7 +116,7 @@ impl Access {
     }
 
     /// The same, its answer read as JSON.
-    pub(super) async fn read_json<T: DeserializeOwned>(
+    pub(crate) async fn read_json<T: DeserializeOwned>(
         &self,
         request: &Request,
     ) -> Result<T, Failure> {
@@ -112,7 +135,10 @@ impl Access {
     }
 
     async fn attempt(&self, request: &Request) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let authorization = self.authorization(request.service).await?;
+        let authorization = match &request.authorization {
+            Some(headers) => headers.clone(),
+            None => self.authorization(request.service).await?,
+        };
         timeout(ATTEMPT_TIMEOUT, self.exchange(request, authorization))
             .await
             .unwrap_or_else(|_| {
@@ -136,7 +162,7 @@ impl Access {
             .headers(authorization);
         if let Some(body) = &request.body {
             builder = builder
-                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .header(CONTENT_TYPE, HeaderValue::from_static(request.content_type))
                 .body(body.clone());
         }
         let failed = |error: reqwest::Error| {
@@ -154,6 +180,7 @@ impl Access {
                 Failure::Lost(cause.into())
             }
         };
+        requests::request();
         let mut response = builder.send().await.map_err(failed)?;
         let status = response.status();
         let success = status.is_success();

@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use crate::error::{BoxError, GetError, HeadError, ListError, PutError, SwapError};
 use crate::failure;
+#[cfg(any(feature = "aws", feature = "azure"))]
+use crate::federation::FederationError;
 use crate::key::INVALID_KEY;
 use crate::secret::SecretError;
 
@@ -26,7 +28,7 @@ const NO_BUCKET: failure::Failure = failure::Failure::NoStore(failure::NoStore {
 
 /// Why a call brought no result, as it was seen.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The server answered, and not with success.
     Answer(Answer),
     /// The request certainly did not reach the server whole.
@@ -46,7 +48,7 @@ pub(super) enum Failure {
 
 /// An answer that is no success.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The HTTP status.
     pub(super) status: u16,
     /// Google's word for the error: `retentionPolicyNotMet`, `SERVICE_DISABLED`.
@@ -58,7 +60,7 @@ pub(super) struct Answer {
 
 /// What a failure comes to.
 #[derive(Debug)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// What the request names is not there.
     Missing,
     /// A precondition on the generation does not hold.
@@ -103,9 +105,13 @@ impl Failure {
             let cause = StdError::source(error).and_then(|e| e.downcast_ref());
             return cause.map_or_else(|| Self::NotSent(chain(error).into()), Self::of_credentials);
         }
+        if error.is_connect() {
+            let hint = "check the network, DNS and proxy";
+            return Self::NotSent(format!("{}; {hint}", chain(error)).into());
+        }
         // A checksum that the server answers otherwise counts as an error of
         // serialization too: that is no sign that nothing was sent.
-        if error.is_connect() || error.is_binding() || !sent {
+        if error.is_binding() || !sent {
             Self::NotSent(chain(error).into())
         } else {
             Self::Lost(chain(error).into())
@@ -114,6 +120,13 @@ impl Failure {
 
     /// Why there is no access token.
     pub(super) fn of_credentials(error: &CredentialsError) -> Self {
+        #[cfg(any(feature = "aws", feature = "azure"))]
+        if let Some(known) = FederationError::find(error) {
+            return match known.transient {
+                true => Self::NotSent(known.to_string().into()),
+                false => Self::refused(known.reason(), &*known.next),
+            };
+        }
         let reason = format!("no access token could be had: {}", printable(&chain(error)));
         if error.is_transient() {
             return Self::NotSent(format!("{reason}; {SIGN_IN}").into());
@@ -122,7 +135,7 @@ impl Failure {
     }
 
     /// Whether a call that changes nothing is worth repeating.
-    pub(super) fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Answer(answer) => {
                 matches!(answer.status, 408 | 429 | 500..) || answer.is_rate_limit()
@@ -144,6 +157,13 @@ impl Failure {
             Self::Unreadable(reason) => Class::Unknown(reason.into()),
             Self::Answer(answer) => answer.class(read, permission),
         }
+    }
+
+    /// The reason, what to do, and whether it may go away by itself, of a call
+    /// that changes nothing.
+    #[cfg(any(feature = "aws", feature = "azure"))]
+    pub(crate) fn into_parts(self) -> (String, String, bool) {
+        self.class(true, "the call").of_read().into_parts()
     }
 
     /// Of a call that makes something new; `permission` as in [`class`](Self::class).
@@ -250,9 +270,28 @@ struct ErrorDetail {
     reason: String,
 }
 
+/// How Google's token service writes an error (RFC 6749).
+#[derive(Deserialize)]
+struct TokenError {
+    error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
 impl Answer {
     /// An answer by its status and body.
     pub(super) fn new(status: u16, body: &[u8]) -> Self {
+        if let Ok(TokenError {
+            error,
+            error_description,
+        }) = serde_json::from_slice(body)
+        {
+            return Self {
+                status,
+                reason: printable(&error),
+                message: printable(&error_description),
+            };
+        }
         let Ok(ErrorBody { error }) = serde_json::from_slice(body) else {
             return Self {
                 status,
@@ -287,7 +326,7 @@ impl Answer {
     }
 
     /// The answer in a few words.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("the server answered {}", self.status);
         for part in [&self.reason, &self.message] {
             if !part.is_empty() {
@@ -377,7 +416,7 @@ fn refusal(reason: String, next: String) -> Class {
 }
 
 /// An error with all that caused it, each said once.
-pub(super) fn chain(error: &dyn StdError) -> String {
+pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -26,6 +26,12 @@ mod secret;
 mod tests;
 
 pub use access::{Access, AccessError, Endpoint, Endpoints};
+#[cfg(any(feature = "aws", feature = "azure"))]
+pub(crate) use access::{Service, metadata_client};
+#[cfg(any(feature = "aws", feature = "azure"))]
+pub(crate) use call::Request;
+#[cfg(any(feature = "aws", feature = "azure"))]
+pub(crate) use failure::{Failure, chain};
 pub use gcs::GcsSealedStore;
 pub use head::GcsHeadStore;
 pub use kms::KmsKey;

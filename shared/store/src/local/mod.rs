@@ -24,6 +24,7 @@ pub use head::LocalHeadStore;
 pub use sealed::LocalSealedStore;
 
 use crate::error::BoxError;
+use crate::requests;
 
 /// Runs file system calls where they may block; `lost` makes the error for
 /// work of which nothing was heard again.
@@ -35,6 +36,7 @@ where
     T: Send + 'static,
     E: Send + 'static,
 {
+    requests::request();
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(lost(error.into())),

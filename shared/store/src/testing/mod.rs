@@ -1,5 +1,9 @@
 //! What tests of backends over real servers share.
 
+#[cfg(feature = "gcp")]
+pub(crate) mod log;
+#[cfg(feature = "azure")]
+pub(crate) mod server;
 pub(crate) mod wire;
 
 /// The address of a stand-in for a service that `scripts/services up` started,

@@ -10,7 +10,8 @@ use countersign_service::head::{Head, load_head, swap_head};
 use countersign_service::keys::{chain_signer, sign_document};
 use countersign_service::seal::ZSTD_LEVEL;
 
-use super::world::{World, files, read, remove, replace};
+use super::stage::Trace;
+use super::world::{Delivery, World, files, read, remove, replace};
 use crate::ui::Failure;
 
 /// A way to tamper with the chain of aws.
@@ -73,13 +74,21 @@ impl Attack {
         }
     }
 
-    /// The check that must see it.
-    pub fn check(self) -> &'static str {
-        match self {
-            Self::FlippedByte | Self::AlteredRecord => "record-hashes",
-            Self::RemovedSegment => "segments-contiguous",
-            Self::RolledBack | Self::Rebuilt | Self::RemovedAnchor => "anchors-consistent",
-            Self::ReplacedGenesis => "genesis",
+    /// What verify must find of it.
+    pub fn trace(self) -> Trace {
+        let (check, code) = match self {
+            Self::FlippedByte => ("record-hashes", "CS-501"),
+            Self::AlteredRecord => ("record-hashes", "CS-502"),
+            Self::RemovedSegment => ("segments-contiguous", "CS-302"),
+            Self::RolledBack => ("anchors-consistent", "CS-1102"),
+            Self::Rebuilt => ("anchors-consistent", "CS-1101"),
+            Self::ReplacedGenesis => ("genesis", "CS-103"),
+            Self::RemovedAnchor => ("anchors-consistent", "CS-1104"),
+        };
+        Trace {
+            chain: "aws",
+            check,
+            code,
         }
     }
 
@@ -166,8 +175,12 @@ async fn rebuilt(copy: &World) -> Result<(), Failure> {
     .map_err(Failure::undone)?;
     for (half, delivery) in World::deliveries_of_aws().into_iter().enumerate() {
         let forged = without_stop_logging(&delivery).into_bytes();
-        let from = format!("logs/{half}/aws-cloudtrail.json");
-        copy.seal_bytes("aws", &from, forged).await?;
+        let delivery = Delivery {
+            chain: "aws",
+            from: format!("logs/{half}/aws-cloudtrail.json"),
+            bytes: forged,
+        };
+        copy.seal(delivery).await?;
         copy.anchor_aws_alone().await?;
     }
     Ok(())

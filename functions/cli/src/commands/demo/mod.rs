@@ -2,82 +2,55 @@
 //! and caught.
 
 mod attack;
+#[cfg(feature = "emulators")]
+mod emulated;
+mod stage;
 mod world;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anstyle::{AnsiColor, Style};
 use countersign_core::proof::ProofFile;
 use countersign_service::chain::read_policy;
+use countersign_service::stores::Stores;
 
-use self::attack::{ATTACKS, Attack};
+use self::attack::ATTACKS;
+use self::stage::Stage;
 use self::world::World;
 use super::check;
-use crate::args::Demo;
-use crate::ui::{Failure, Out, Outcome, Status, stdout_takes_colour, styled};
-
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const HEADLINE: Style = Style::new().bold();
+use crate::args::{Demo, DemoStores};
+use crate::ui::{Failure, Outcome};
 
 /// Plays it.
 ///
 /// # Errors
 /// When the folder is in use, or something on this machine stands in the way.
 pub async fn run(args: &Demo) -> Outcome {
+    match args.stores {
+        DemoStores::Folders => on_folders(args).await,
+        #[cfg(feature = "emulators")]
+        DemoStores::Emulators => emulated::run(args).await,
+        #[cfg(not(feature = "emulators"))]
+        DemoStores::Emulators => Err(Failure::undone(
+            "this countersign was built without the demo over emulators: run scripts/demo --stores emulators, or build it with --features emulators",
+        )),
+    }
+}
+
+async fn on_folders(args: &Demo) -> Outcome {
     let folder = folder(args.dir.as_deref())?;
-    let mut stage = Stage {
-        out: Out::new(),
-        colour: stdout_takes_colour(),
-        act: 0,
-        as_expected: true,
-    };
-    let world = World::new(&folder);
+    let mut stage = Stage::new();
+    let world = World::new(&folder, Arc::new(Stores::default()));
     stage.line(&format!("A demonstration in {}", folder.display()));
-    begin(&world, &mut stage).await?;
+    let logs = args.logs.as_deref();
+    begin(&world, &world::on_folders(), logs, &mut stage, async || {
+        world.remember_noon()
+    })
+    .await?;
     let index = prove(&world, &mut stage).await?;
     tamper(&world, index, &mut stage).await?;
     next_steps(&folder, &mut stage);
-    let as_expected = stage.as_expected;
-    stage.out.finish()?;
-    if as_expected {
-        Ok(Status::Well)
-    } else {
-        Err(Failure::failed(
-            "not everything came out as expected (see above): this is a fault of countersign",
-        ))
-    }
-}
-
-/// Where it is told what happens.
-struct Stage {
-    out: Out,
-    colour: bool,
-    act: usize,
-    as_expected: bool,
-}
-
-impl Stage {
-    fn act(&mut self, title: &str) {
-        self.act += 1;
-        let title = format!("{}  {title}", self.act);
-        let title = styled(&title, HEADLINE, self.colour);
-        self.out.line(format_args!("\n{title}"));
-    }
-
-    fn line(&mut self, text: &str) {
-        self.out.line(format_args!("{text}"));
-        // What takes long comes after it.
-        self.out.flush();
-    }
-
-    fn expect(&mut self, holds: bool) {
-        self.as_expected &= holds;
-    }
-
-    fn verdict(&self, text: &str, good: bool) -> String {
-        styled(text, if good { GOOD } else { BAD }, self.colour)
-    }
+    stage.end()
 }
 
 /// A new folder, or one that is empty.
@@ -106,38 +79,36 @@ fn folder(dir: Option<&Path>) -> Result<PathBuf, Failure> {
 }
 
 /// Acts 1 to 3: a day of logs, sealed and countersigned twice.
-async fn begin(world: &World, stage: &mut Stage) -> Result<(), Failure> {
+async fn begin(
+    world: &World,
+    settings: &str,
+    logs: Option<&Path>,
+    stage: &mut Stage,
+    at_noon: impl AsyncFnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
     stage.act("Three chains, each witnessed by the two other clouds");
-    for origin in world.init().await? {
+    for origin in world.init(settings).await? {
         stage.line(&format!("   begun {origin}"));
     }
     stage.act("A day of logs is sealed and countersigned, once at noon and once at night");
+    let mut at_noon = Some(at_noon);
     for half in [0, 1] {
-        for (chain, sealed) in world.seal(half).await? {
-            stage.line(&format!("   {chain:<6} {sealed}"));
+        for delivery in world.deliveries(half, logs)? {
+            let (chain, from) = (delivery.chain, delivery.from.clone());
+            let records = world.seal(delivery).await?;
+            stage.line(&format!("   {chain:<6} {records} records of {from}"));
         }
         let cosigned = world.anchor().await?;
         stage.line(&format!(
             "   published; {cosigned} cosignatures by other clouds"
         ));
-        if half == 0 {
-            world.remember_noon()?;
+        if let Some(at_noon) = at_noon.take() {
+            at_noon().await?;
         }
     }
     stage.act("Everything is verified against the policy");
-    let judged = world.judge().await?;
-    stage.expect(judged.result == "verified");
-    let verdict = stage.verdict(&judged.result, judged.result == "verified");
-    stage.line(&format!(
-        "   {verdict}: {} records in {} segments",
-        judged.records, judged.segments
-    ));
-    for failing in &judged.failing {
-        stage.line(&format!(
-            "   {}: {} {}",
-            failing.origin, failing.check, failing.title
-        ));
-    }
+    let judged = world.judge(world::REPORT).await?;
+    stage.whole(&judged, "");
     Ok(())
 }
 
@@ -173,50 +144,14 @@ async fn tamper(world: &World, index: u64, stage: &mut Stage) -> Result<(), Fail
     stage.act("Now an administrator who holds the keys of aws tampers, each time in a fresh copy");
     let widest = ATTACKS.iter().map(|attack| attack.what().len()).max();
     let width = widest.unwrap_or_default();
-    stage.line(&format!(
-        "   {:<width$}  verify says  found by",
-        "what was done"
-    ));
+    stage.table(width);
     for (nth, attack) in ATTACKS.into_iter().enumerate() {
         let copy = world.copy(&format!("{}-{}", nth + 1, attack.name()))?;
         attack.carry_out(&copy, index).await?;
-        let judged = copy.judge().await?;
-        let (caught, by) = found_by(attack, &judged);
-        let as_expected = caught && judged.result == "failed";
-        stage.expect(as_expected);
-        let result = stage.verdict(&format!("{:<11}", judged.result), as_expected);
-        let mark = if as_expected {
-            String::new()
-        } else {
-            format!("  (expected {})", attack.check())
-        };
-        stage.line(&format!(
-            "   {:<width$}  {result}  {by}{mark}",
-            attack.what()
-        ));
+        let judged = copy.judge(world::REPORT).await?;
+        stage.row(attack.what(), width, attack.trace(), &judged);
     }
     Ok(())
-}
-
-/// Whether the check that should see it does; it first, then the others.
-fn found_by(attack: Attack, judged: &world::Judged) -> (bool, String) {
-    let mut checks: Vec<&str> = Vec::new();
-    for failing in judged
-        .failing
-        .iter()
-        .filter(|failing| failing.origin.ends_with("/aws"))
-    {
-        if !checks.contains(&&*failing.check) {
-            checks.push(&failing.check);
-        }
-    }
-    let caught = checks.contains(&attack.check());
-    checks.sort_by_key(|check| *check != attack.check());
-    let by = match checks.as_slice() {
-        [] => "nothing".to_owned(),
-        checks => checks.join(", "),
-    };
-    (caught, by)
 }
 
 fn next_steps(folder: &Path, stage: &mut Stage) {
@@ -231,11 +166,7 @@ fn next_steps(folder: &Path, stage: &mut Stage) {
             "countersign verify --config {tampered}/5-rebuilt/{}",
             world::CONFIG
         ),
-        format!(
-            "countersign check {} --policy {}",
-            folder.join(world::PROOF).display(),
-            folder.join("countersign.aws.policy").display()
-        ),
+        check_step(folder),
     ] {
         stage.line(&format!("   {step}"));
     }
@@ -249,4 +180,12 @@ fn next_steps(folder: &Path, stage: &mut Stage) {
         "   and tamper with {} yourself: can you do it unseen?",
         folder.join("data").display()
     ));
+}
+
+fn check_step(folder: &Path) -> String {
+    format!(
+        "countersign check {} --policy {}",
+        folder.join(world::PROOF).display(),
+        folder.join("countersign.aws.policy").display()
+    )
 }

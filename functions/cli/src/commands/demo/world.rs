@@ -1,4 +1,4 @@
-//! Three clouds in a folder.
+//! Three clouds, whose settings, keys' policy and reports are in a folder.
 
 use std::fs;
 use std::io;
@@ -9,10 +9,11 @@ use countersign_service::anchor::{Signers, anchor, anchor_with};
 use countersign_service::chain::Deployment;
 use countersign_service::clock::SystemClock;
 use countersign_service::config::Settings;
-use countersign_service::init::init;
+use countersign_service::init::init_with;
 use countersign_service::keys::{chain_signer, witness_signer};
 use countersign_service::prove::prove;
 use countersign_service::seal::{Incoming, Job};
+use countersign_service::stores::Stores;
 use countersign_service::timeline::Timeline;
 use countersign_service::verify;
 use countersign_service::witness::Witnessing;
@@ -54,9 +55,27 @@ const CLOUDS: [(&str, &str, &str); 3] = [
 /// Appears in the first line of the afternoon, in each of the logs.
 const NOON_MARK: &str = "2026-11-23T12:";
 
-/// A folder with three clouds.
+/// The files of real logs that are looked for in a folder of them.
+const REAL_LOGS: [(&str, &str); 3] = [
+    ("aws", "cloudtrail.ndjson"),
+    ("azure", "azure.ndjson"),
+    ("gcp", "gcp_audit.ndjson"),
+];
+
+/// A folder with three clouds, or the settings of three elsewhere.
 pub struct World {
     folder: PathBuf,
+    stores: Arc<Stores>,
+}
+
+/// What a cloud hands over to be sealed.
+pub struct Delivery {
+    /// The chain.
+    pub chain: &'static str,
+    /// Where it is from, for people.
+    pub from: String,
+    /// What it holds.
+    pub bytes: Vec<u8>,
 }
 
 /// What verify says.
@@ -77,15 +96,18 @@ pub struct Failing {
     pub origin: String,
     /// The check.
     pub check: String,
-    /// Codes of what it found.
-    pub title: String,
+    /// Codes of what it found, each once.
+    pub codes: Vec<String>,
+    /// Why it is not known, where that is so.
+    pub reason: String,
 }
 
 impl World {
-    /// In that folder.
-    pub fn new(folder: &Path) -> Self {
+    /// In that folder, with its stores opened so.
+    pub fn new(folder: &Path, stores: Arc<Stores>) -> Self {
         Self {
             folder: folder.to_owned(),
+            stores,
         }
     }
 
@@ -95,25 +117,12 @@ impl World {
     }
 
     /// Writes the settings and begins the chains; gives their origins.
-    pub async fn init(&self) -> Result<Vec<String>, Failure> {
-        let mut text =
-            "# Three clouds on local folders.\ndomain = \"audit.example.org\"\n".to_owned();
-        for (cloud, ..) in CLOUDS {
-            text += &format!(
-                "\n[chain.{cloud}]\n\
-                 sealed = \"file:data/{cloud}/sealed\"\n\
-                 head = \"file:data/{cloud}/state\"\n\
-                 key = \"file:keys/{cloud}.seed\"\n\n\
-                 [witness.{cloud}]\n\
-                 sealed = \"file:data/{cloud}/sealed\"\n\
-                 state = \"file:data/{cloud}/state\"\n\
-                 key = \"file:keys/{cloud}-witness.seed\"\n"
-            );
-        }
+    pub async fn init(&self, settings: &str) -> Result<Vec<String>, Failure> {
+        doing("made", &self.folder, fs::create_dir_all(&self.folder))?;
         let config = self.path(CONFIG);
-        doing("written", &config, fs::write(&config, text))?;
+        doing("written", &config, fs::write(&config, settings))?;
         let settings = self.settings()?;
-        let report = init(&settings, None, None, &SystemClock).await;
+        let report = init_with(&settings, None, None, &SystemClock, &self.stores).await;
         Ok(report.map_err(Failure::undone)?.chains)
     }
 
@@ -124,41 +133,56 @@ impl World {
 
     /// The open deployment.
     pub async fn deployment(&self) -> Result<Deployment, Failure> {
-        let opened = Deployment::open(self.settings()?, None).await;
+        let stores = Arc::clone(&self.stores);
+        let opened = Deployment::open_with(self.settings()?, None, stores).await;
         opened.map_err(Failure::undone)
     }
 
-    /// Seals the logs of half a day into each chain; says what, by chain.
-    pub async fn seal(&self, half: usize) -> Result<Vec<(&'static str, String)>, Failure> {
-        let mut sealed = Vec::new();
-        for (cloud, file, sample) in CLOUDS {
-            let delivery = halves(sample)[half].clone();
+    /// What the clouds hand over in half a day, which is kept in the folder, and
+    /// in the second half the real logs of `logs`.
+    pub fn deliveries(&self, half: usize, logs: Option<&Path>) -> Result<Vec<Delivery>, Failure> {
+        let mut deliveries = Vec::new();
+        for (chain, file, sample) in CLOUDS {
+            let bytes = halves(sample)[half].clone().into_bytes();
             let from = format!("logs/{half}/{file}");
             let path = self.path(&from);
             if let Some(parent) = path.parent() {
                 doing("made", parent, fs::create_dir_all(parent))?;
             }
-            doing("written", &path, fs::write(&path, &delivery))?;
-            let records = self.seal_bytes(cloud, &from, delivery.into_bytes()).await?;
-            sealed.push((cloud, format!("{records} records of {from}")));
+            doing("written", &path, fs::write(&path, &bytes))?;
+            deliveries.push(Delivery { chain, from, bytes });
         }
-        Ok(sealed)
+        let Some(logs) = logs.filter(|_| half == 1) else {
+            return Ok(deliveries);
+        };
+        let found = REAL_LOGS.map(|(chain, file)| (chain, file, logs.join(file)));
+        if found.iter().all(|(.., path)| !path.is_file()) {
+            return Err(Failure::undone(format_args!(
+                "{} holds none of cloudtrail.ndjson, azure.ndjson and gcp_audit.ndjson: give another folder with --logs, or none",
+                logs.display()
+            )));
+        }
+        for (chain, file, path) in found {
+            if path.is_file() {
+                deliveries.push(Delivery {
+                    chain,
+                    from: file.to_owned(),
+                    bytes: read(&path)?,
+                });
+            }
+        }
+        Ok(deliveries)
     }
 
     /// Seals a delivery; gives the number of its records.
-    pub async fn seal_bytes(
-        &self,
-        chain: &str,
-        from: &str,
-        bytes: Vec<u8>,
-    ) -> Result<u64, Failure> {
+    pub async fn seal(&self, delivery: Delivery) -> Result<u64, Failure> {
         let deployment = self.deployment().await?;
-        let mut sealers = sealers(&deployment, chain).await?;
+        let mut sealers = sealers(&deployment, delivery.chain).await?;
         let mut job = Job::new(&mut sealers, deployment.settings.max_input_bytes);
         let incoming = Incoming {
-            from: from.to_owned(),
+            from: delivery.from,
             id: None,
-            input: Box::new(bytes),
+            input: Box::new(delivery.bytes),
         };
         let mut receipts = job.add(incoming).await.map_err(Failure::undone)?;
         receipts.extend(job.finish().await.map_err(Failure::undone)?);
@@ -207,14 +231,21 @@ impl World {
         copy_tree(&self.path("data/aws"), &self.path(NOON))
     }
 
-    /// Verifies everything, and keeps the report as a page.
-    pub async fn judge(&self) -> Result<Judged, Failure> {
+    /// Verifies everything, and keeps the report as that page of the folder.
+    pub async fn judge(&self, page: &str) -> Result<Judged, Failure> {
+        self.judge_into(&self.path(page)).await
+    }
+
+    /// Verifies everything, and keeps the report as that page.
+    pub async fn judge_into(&self, page: &Path) -> Result<Judged, Failure> {
         let deployment = self.deployment().await?;
         let options = verify::Options::default();
         let report = verify::verify(&deployment, &options, &SystemClock, &()).await;
         let report = report.map_err(Failure::undone)?;
-        let page = self.path(REPORT);
-        doing("written", &page, fs::write(&page, report.to_html()))?;
+        if let Some(parent) = page.parent() {
+            doing("made", parent, fs::create_dir_all(parent))?;
+        }
+        doing("written", page, fs::write(page, report.to_html()))?;
         let report: Value = serde_json::from_str(&report.to_json()).map_err(Failure::undone)?;
         Ok(Judged::read(&report))
     }
@@ -266,7 +297,7 @@ impl World {
         for part in [CONFIG, "countersign.policy", "keys", "data", NOON] {
             copy_tree(&self.path(part), &folder.join(part))?;
         }
-        Ok(Self { folder })
+        Ok(Self::new(&folder, Arc::clone(&self.stores)))
     }
 
     /// Puts back what aws stored at noon.
@@ -293,11 +324,14 @@ impl Judged {
             for check in list(&chain["checks"]) {
                 if check["status"] == "fail" || check["status"] == "unknown" {
                     let findings = list(&check["findings"]);
-                    let codes: Vec<_> = findings.iter().map(|found| text(&found["code"])).collect();
+                    let mut codes: Vec<_> =
+                        findings.iter().map(|found| text(&found["code"])).collect();
+                    codes.dedup();
                     failing.push(Failing {
                         origin: text(&chain["origin"]),
                         check: text(&check["name"]),
-                        title: codes.join(" ") + &text(&check["reason"]),
+                        codes,
+                        reason: text(&check["reason"]),
                     });
                 }
             }
@@ -309,6 +343,24 @@ impl Judged {
             failing,
         }
     }
+}
+
+/// The settings of three clouds in the folder itself.
+pub fn on_folders() -> String {
+    let mut text = "# Three clouds on local folders.\ndomain = \"audit.example.org\"\n".to_owned();
+    for (cloud, ..) in CLOUDS {
+        text += &format!(
+            "\n[chain.{cloud}]\n\
+             sealed = \"file:data/{cloud}/sealed\"\n\
+             head = \"file:data/{cloud}/state\"\n\
+             key = \"file:keys/{cloud}.seed\"\n\n\
+             [witness.{cloud}]\n\
+             sealed = \"file:data/{cloud}/sealed\"\n\
+             state = \"file:data/{cloud}/state\"\n\
+             key = \"file:keys/{cloud}-witness.seed\"\n"
+        );
+    }
+    text
 }
 
 /// A sample's morning and afternoon, each a delivery of its kind.
@@ -377,7 +429,8 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), Failure> {
     }
 }
 
-fn doing<T>(what: &str, path: &Path, result: io::Result<T>) -> Result<T, Failure> {
+/// Says what could not be done to which path.
+pub fn doing<T>(what: &str, path: &Path, result: io::Result<T>) -> Result<T, Failure> {
     result.map_err(|error| {
         Failure::undone(format_args!("{} cannot be {what}: {error}", path.display()))
     })

@@ -6,7 +6,9 @@ use maud::{Markup, html};
 use super::number;
 use super::table::{self, Cell, table};
 use crate::verify::report::{AnchorReport, ChainReport, Report, Status};
-use crate::verify::summary::{Pair, age, pairs, short, size_text, state, state_word};
+use crate::verify::summary::{
+    Pair, age, pairs, requests_text, short, size_text, state, state_word,
+};
 
 pub(super) fn chains(report: &Report) -> Markup {
     let head = [
@@ -45,6 +47,11 @@ pub(super) fn chains(report: &Report) -> Markup {
             p.note {
                 "Size counts leaves: the records, and a header for each segment. Published: the \
                  size of the newest checkpoint."
+            }
+            @for chain in &report.chains {
+                p.note {
+                    "To verify " (short(&chain.origin, report)) ": " (requests_text(chain)) "."
+                }
             }
         }
     }

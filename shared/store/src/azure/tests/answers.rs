@@ -5,13 +5,13 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
-use super::server::{Answer, Asked, Server};
 use super::{ACCOUNT, Somebody, endpoints};
 use crate::azure::{Access, BlobSealedStore};
 use crate::error::{GetError, ListError};
 use crate::listing::VersionPages;
 use crate::posture::{Aspect, Expected, Lock, Setting, SettingState};
 use crate::sealed::{Knowledge, LockMode, ObjectVersion, Retention, SealedStore, VersionLock};
+use crate::testing::server::{Answer, Asked, Server};
 
 const DAY_MILLIS: u64 = 86_400_000;
 

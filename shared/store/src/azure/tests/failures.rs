@@ -6,14 +6,14 @@ use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions}
 use azure_core::error::{Error, ErrorKind};
 use bytes::Bytes;
 
-use super::server::{Answer, Server};
-use super::{ACCOUNT, Endpoints, Somebody, access, new_container, sas};
+use super::{ACCOUNT, Endpoints, Somebody, access, account_sas, new_container};
 use crate::azure::access::Identity;
 use crate::azure::{Access, BlobHeadStore, BlobSealedStore};
 use crate::error::{GetError, PutError, SwapError};
 use crate::head::{HeadStore, Version};
 use crate::posture::Lock;
 use crate::sealed::{Retention, SealedStore};
+use crate::testing::server::{Answer, Server};
 use crate::testing::stand_in;
 
 fn store(access: &Access, account: &str, container: &str) -> BlobSealedStore {
@@ -44,7 +44,7 @@ async fn a_signature_that_may_only_read_does_not_write_and_says_which_role_would
         return;
     };
     let container = new_container(&server).await;
-    let access = with_sas(&server, &sas("rl"));
+    let access = with_sas(&server, &account_sas("rl"));
     let error = put(&store(&access, ACCOUNT, &container)).await;
     assert!(matches!(error, PutError::Refused { .. }), "{error}");
     let text = error.to_string();
@@ -60,7 +60,7 @@ async fn a_signature_of_another_key_is_refused_and_not_shown() {
         return;
     };
     let container = new_container(&server).await;
-    let signature = sas("rwdlacy").replace("sig=", "sig=A");
+    let signature = account_sas("rwdlacy").replace("sig=", "sig=A");
     let access = with_sas(&server, &signature);
     let store = store(&access, ACCOUNT, &container);
     let error = put(&store).await;

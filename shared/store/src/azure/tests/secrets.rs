@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
-use super::server::{Answer, Asked, Server};
-use super::{ACCOUNT, Somebody, TOKEN, access, endpoints, sas};
+use super::{ACCOUNT, Somebody, TOKEN, access, account_sas, endpoints};
 use crate::azure::wire::{Call, Sas, Wire, client};
 use crate::azure::{Access, BlobHeadStore, BlobSealedStore, KeyVaultSecret};
 use crate::head::HeadStore;
 use crate::posture::Lock;
 use crate::sealed::{Retention, SealedStore};
 use crate::secret::{Secret, SecretError};
+use crate::testing::server::{Answer, Asked, Server};
 
 #[derive(Clone)]
 struct Version {
@@ -379,7 +379,7 @@ fn no_secret_shows_in_any_log_at_any_level_nor_in_errors_and_debug_output() {
         say(&logged, &store);
         say(&logged, &store.get("a", 1).await);
         say(&logged, &store.list("", None).await);
-        let wire = Wire::new(client(true).unwrap()).with_sas(Some(Sas(sas("r").into())));
+        let wire = Wire::new(client(true).unwrap()).with_sas(Some(Sas(account_sas("r").into())));
         say(&logged, &wire);
         let url = azure_core::http::Url::parse(&blobs.url).unwrap();
         let mut request = azure_core::http::Request::new(url, azure_core::http::Method::Get);
@@ -396,7 +396,7 @@ fn no_secret_shows_in_any_log_at_any_level_nor_in_errors_and_debug_output() {
     // The libraries do log: what is looked for would be found.
     assert!(logged.contains("==> Request"), "the SDK's own log is there");
     assert!(logged.contains("127.0.0.1"));
-    let signature = sas("rwdlacy");
+    let signature = account_sas("rwdlacy");
     let signature = signature.split("sig=").nth(1).unwrap();
     for secret in [signature, "sig=", TOKEN, "c2VlZC10aGF0LW11c3Qtbm90LXNob3c"] {
         let line = logged.lines().find(|line| line.contains(secret));

@@ -245,6 +245,7 @@ async fn an_unreachable_server_is_one_clear_error_and_nothing_was_written() {
         for text in [put.to_string(), get.to_string(), list.to_string()] {
             assert!(text.contains("gs://b"), "{text}");
             assert!(text.contains("error") || text.contains("refused"), "{text}");
+            assert!(text.contains("check the network"), "{text}");
         }
     }
 }

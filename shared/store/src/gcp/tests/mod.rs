@@ -53,12 +53,12 @@ impl CredentialsProvider for Signed {
 /// Every service at one address.
 fn endpoints(url: &str) -> Endpoints {
     let endpoint = Endpoint::parse(url).expect("it is on this machine");
-    Endpoints {
-        storage: endpoint.clone(),
-        secret_manager: endpoint.clone(),
-        kms: endpoint.clone(),
-        resource_manager: endpoint,
-    }
+    let mut endpoints = Endpoints::google();
+    endpoints.storage = endpoint.clone();
+    endpoints.secret_manager = endpoint.clone();
+    endpoints.kms = endpoint.clone();
+    endpoints.resource_manager = endpoint;
+    endpoints
 }
 
 fn anonymous(url: &str) -> Access {

@@ -1,13 +1,9 @@
 //! No secret is said anywhere.
 
 use std::fmt::Write;
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use data_encoding::BASE64;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 use super::scripted::{Reply, Server};
 use super::{TOKEN, bucket, signed};
@@ -16,73 +12,14 @@ use crate::head::HeadStore;
 use crate::posture::Lock;
 use crate::sealed::{Retention, SealedStore};
 use crate::secret::{RemoteKey, Secret};
+use crate::testing::log::Log;
 
 const SECRET: &[u8] = b"the seed that nobody may see";
-
-/// Keeps all that is logged, at every level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-impl Log {
-    fn note(&self, text: &dyn std::fmt::Debug) {
-        let mut log = self.0.lock().expect("no panic");
-        writeln!(log, "{text:?}").expect("a string takes all");
-    }
-}
-
-impl Visit for Log {
-    fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
-        self.note(value);
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        span.record(&mut self.clone());
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut self.clone());
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        self.note(&event.metadata().target());
-        event.record(&mut self.clone());
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-impl log::Log for Log {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        self.note(record.args());
-    }
-
-    fn flush(&self) {}
-}
 
 /// On one thread, so that this test's log is that of its own calls.
 #[tokio::test]
 async fn neither_token_nor_secret_is_logged_shown_or_part_of_an_error() {
-    let log = Log::default();
-    // There is one logger per process. Another test's, if any, has its own check.
-    if log::set_logger(Box::leak(Box::new(log.clone()))).is_ok() {
-        log::set_max_level(log::LevelFilter::Trace);
-    }
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::listen();
 
     let mut said = String::new();
     let payload = format!(
@@ -131,7 +68,7 @@ async fn neither_token_nor_secret_is_logged_shown_or_part_of_an_error() {
             "the token was in every request"
         );
     }
-    let logged = log.0.lock().expect("no panic").clone();
+    let logged = log.text();
     assert!(logged.contains("hyper"), "the HTTP client logged: {logged}");
     for text in [said, logged] {
         for hidden in [
