@@ -13,7 +13,7 @@ use countersign_core::segment::{self, Header};
 use countersign_core::signed;
 use countersign_service::anchor::{AnchorReport, anchor};
 use countersign_service::chain::Deployment;
-use countersign_service::clock::{Clock, SetClock};
+use countersign_service::clock::{Clock, SetClock, SystemClock};
 use countersign_service::config::Settings;
 use countersign_service::init::init_with;
 use countersign_service::keys;
@@ -97,7 +97,7 @@ impl Clouds {
     /// real time and nothing may come from the future.
     #[cfg(feature = "emulators")]
     pub async fn over(emulators: &Emulators, settings: &str) -> Self {
-        let began = countersign_service::clock::SystemClock.unix_millis() - 2 * 3_600_000;
+        let began = SystemClock.unix_millis() - 2 * 3_600_000;
         let clouds = Self {
             folder: tempfile::tempdir().unwrap(),
             emulators: Some(emulators.clone()),
@@ -229,6 +229,30 @@ impl Clouds {
         verify::verify(deployment, &Options::default(), &*self.clock, &())
             .await
             .unwrap()
+    }
+
+    /// Publishes and witnesses every chain, and verifies everything, by the
+    /// machine's clock.
+    pub async fn anchored_and_verified(&self) -> Report {
+        self.anchor().await;
+        let deployment = self.deployment().await;
+        verify::verify(&deployment, &Options::default(), &SystemClock, &())
+            .await
+            .unwrap()
+    }
+
+    /// The records of a cloud's chain, but for those of anchors.
+    pub fn logs(&self, cloud: &str) -> Vec<Value> {
+        let mut found = Vec::new();
+        for name in self.named(cloud, "segments/") {
+            let object = &self.objects(cloud)[&name];
+            let content = segment::decompress(object, 1 << 26).unwrap();
+            let lines = content.split(|byte| *byte == b'\n').skip(1);
+            let records = lines.filter(|line| !line.is_empty());
+            found.extend(records.map(|line| serde_json::from_slice::<Value>(line).unwrap()));
+        }
+        found.retain(|record| record["source"] != "countersign.anchor");
+        found
     }
 
     /// The objects of a cloud's sealed store: name and bytes.

@@ -4,8 +4,7 @@
 
 use std::fs;
 
-use countersign_service::clock::SystemClock;
-use countersign_service::verify::{Options, Report, Verdict, verify};
+use countersign_service::verify::{Report, Verdict};
 use countersign_tests::functions::{Answer, Program, free_port, get, post};
 use countersign_tests::{Clouds, data};
 use data_encoding::BASE64;
@@ -49,17 +48,6 @@ fn invoke(port: u16, body: &[u8]) -> Answer {
     post(port, "/seal", &headers, body).expect("the function answers")
 }
 
-async fn verified(clouds: &Clouds) -> Report {
-    clouds.anchor().await;
-    let report = verify(
-        &clouds.deployment().await,
-        &Options::default(),
-        &SystemClock,
-        &(),
-    );
-    report.await.unwrap()
-}
-
 fn of_azure(report: &Report) -> (u64, u64) {
     let chain = report
         .chains
@@ -67,21 +55,6 @@ fn of_azure(report: &Report) -> (u64, u64) {
         .find(|chain| chain.origin.ends_with("/azure"));
     let chain = chain.unwrap();
     (chain.records, chain.duplicates)
-}
-
-/// Records of azure's chain that are no anchors.
-fn logs(clouds: &Clouds) -> Vec<Value> {
-    let mut found = Vec::new();
-    for (name, object) in clouds.objects("azure") {
-        if name.starts_with("segments/") {
-            let content = countersign_core::segment::decompress(&object, 1 << 26).unwrap();
-            let lines = content.split(|byte| *byte == b'\n').skip(1);
-            let records = lines.filter(|line| !line.is_empty());
-            found.extend(records.map(|line| serde_json::from_slice::<Value>(line).unwrap()));
-        }
-    }
-    found.retain(|record| record["source"] != "countersign.anchor");
-    found
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,7 +75,7 @@ async fn messages_of_a_hub_are_sealed_once_however_often_they_come() {
         );
         assert!(answer.headers.contains("content-type: application/json"));
     }
-    let records = logs(&clouds);
+    let records = clouds.logs("azure");
     assert_eq!(records.len(), 3, "{records:?}");
     assert_eq!(records[2]["raw"], "plain text");
     let told = program.lines();
@@ -111,7 +84,7 @@ async fn messages_of_a_hub_are_sealed_once_however_often_they_come() {
         .filter(|line| line["message"] == "took deliveries");
     assert!(took.clone().all(|line| line["invocation"] == "inv-1"));
     assert!(took.clone().any(|line| line["duplicates"] == 1), "{told:?}");
-    let report = verified(&clouds).await;
+    let report = clouds.anchored_and_verified().await;
     assert_eq!(of_azure(&report).1, 0);
 }
 
@@ -126,7 +99,7 @@ async fn a_broken_message_is_set_aside_and_the_others_are_sealed() {
         &invocation("0", 1, &[b"{\"x\":1}", broken, b"{\"y\":2}"]),
     );
     assert_eq!(answer.body, DONE, "{}", program.text());
-    assert_eq!(logs(&clouds).len(), 2);
+    assert_eq!(clouds.logs("azure").len(), 2);
     let letters: Vec<_> = fs::read_dir(clouds.path("dead/dead-letters"))
         .unwrap()
         .collect();
@@ -169,7 +142,7 @@ async fn what_is_no_invocation_of_a_hub_fails_and_says_why() {
         let said = String::from_utf8(answer.body).unwrap();
         assert!(said.contains(says), "{said}");
     }
-    assert_eq!(logs(&clouds), Vec::<Value>::new());
+    assert_eq!(clouds.logs("azure"), Vec::<Value>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,8 +166,8 @@ async fn a_function_that_is_killed_loses_nothing_and_seals_nothing_twice() {
             }
         }
     }
-    assert_eq!(logs(&clouds).len(), 40);
-    let report = verified(&clouds).await;
+    assert_eq!(clouds.logs("azure").len(), 40);
+    let report = clouds.anchored_and_verified().await;
     assert_eq!(
         report.result,
         Verdict::Verified,
@@ -232,8 +205,8 @@ async fn eight_instances_share_a_chain() {
     for call in calls {
         call.join().unwrap();
     }
-    assert_eq!(logs(&clouds).len(), 40);
-    let report = verified(&clouds).await;
+    assert_eq!(clouds.logs("azure").len(), 40);
+    let report = clouds.anchored_and_verified().await;
     assert_eq!(
         report.result,
         Verdict::Verified,
@@ -256,8 +229,11 @@ async fn real_messages_are_sealed_as_they_are() {
     let batch = format!("{{\"records\":[{}]}}", lines.join(","));
     let answer = invoke(port, &invocation("1", 0, &[batch.as_bytes()]));
     assert_eq!(answer.body, DONE, "{}", program.text());
-    assert_eq!(logs(&clouds).len(), lines.len());
-    assert_eq!(verified(&clouds).await.result, Verdict::Verified);
+    assert_eq!(clouds.logs("azure").len(), lines.len());
+    assert_eq!(
+        clouds.anchored_and_verified().await.result,
+        Verdict::Verified
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,8 +4,7 @@
 
 use std::fs;
 
-use countersign_service::clock::SystemClock;
-use countersign_service::verify::{Options, Verdict, verify};
+use countersign_service::verify::Verdict;
 use countersign_tests::functions::{Answer, Program, free_port, get, post};
 use countersign_tests::{Clouds, data};
 use data_encoding::BASE64;
@@ -33,32 +32,6 @@ fn send(port: u16, body: &[u8]) -> Answer {
     post(port, "/", &[("content-type", "application/json")], body).expect("it answers")
 }
 
-/// Records of Google's chain that are no anchors.
-fn logs(clouds: &Clouds) -> Vec<Value> {
-    let mut found = Vec::new();
-    for (name, object) in clouds.objects("gcp") {
-        if name.starts_with("segments/") {
-            let content = countersign_core::segment::decompress(&object, 1 << 26).unwrap();
-            let lines = content.split(|byte| *byte == b'\n').skip(1);
-            let records = lines.filter(|line| !line.is_empty());
-            found.extend(records.map(|line| serde_json::from_slice::<Value>(line).unwrap()));
-        }
-    }
-    found.retain(|record| record["source"] != "countersign.anchor");
-    found
-}
-
-async fn verdict(clouds: &Clouds) -> Verdict {
-    clouds.anchor().await;
-    let report = verify(
-        &clouds.deployment().await,
-        &Options::default(),
-        &SystemClock,
-        &(),
-    );
-    report.await.unwrap().result
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn pushes_are_sealed_once_with_or_without_eventarc() {
     let clouds = Clouds::new().await;
@@ -72,7 +45,7 @@ async fn pushes_are_sealed_once_with_or_without_eventarc() {
         ("ce-type", "google.cloud.pubsub.topic.v1.messagePublished"),
     ];
     assert_eq!(post(port, "/", &eventarc, &body).unwrap().status, 204);
-    let records = logs(&clouds);
+    let records = clouds.logs("gcp");
     assert_eq!(records.len(), 1, "{records:?}");
     let told = program.lines();
     assert!(
@@ -80,7 +53,10 @@ async fn pushes_are_sealed_once_with_or_without_eventarc() {
         "{told:?}"
     );
     assert!(told.iter().any(|line| line["severity"] == "INFO"));
-    assert_eq!(verdict(&clouds).await, Verdict::Verified);
+    assert_eq!(
+        clouds.anchored_and_verified().await.result,
+        Verdict::Verified
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +74,7 @@ async fn what_cannot_be_sealed_is_refused_so_that_it_comes_again_or_is_dead_lett
         let said = String::from_utf8(answer.body).unwrap();
         assert!(said.contains(says), "{said}");
     }
-    assert_eq!(logs(&clouds), Vec::<Value>::new());
+    assert_eq!(clouds.logs("gcp"), Vec::<Value>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,9 +99,12 @@ async fn what_was_taken_is_sealed_before_the_process_ends() {
     let done = done.filter(|done| *done).count();
     assert!(program.ended().success(), "{}", program.text());
     // What was acknowledged is there; what was not may be.
-    let sealed = logs(&clouds).len();
+    let sealed = clouds.logs("gcp").len();
     assert!(sealed >= done && sealed <= 30, "{sealed} of {done}");
-    assert_eq!(verdict(&clouds).await, Verdict::Verified);
+    assert_eq!(
+        clouds.anchored_and_verified().await.result,
+        Verdict::Verified
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +126,7 @@ async fn calls_at_the_same_time_share_segments() {
     for call in calls {
         assert_eq!(call.join().unwrap(), 204, "{}", program.text());
     }
-    assert_eq!(logs(&clouds).len(), 64);
+    assert_eq!(clouds.logs("gcp").len(), 64);
     let segments = clouds.named("gcp", "segments/").len();
     assert!(segments < 64, "{segments} segments for 64 calls at once");
 }
@@ -167,10 +146,13 @@ async fn real_log_entries_are_sealed_as_they_are() {
             204
         );
     }
-    let records = logs(&clouds);
+    let records = clouds.logs("gcp");
     assert_eq!(records.len(), text.lines().count());
     assert!(records.iter().all(|record| record["source"] == "gcp.audit"));
-    assert_eq!(verdict(&clouds).await, Verdict::Verified);
+    assert_eq!(
+        clouds.anchored_and_verified().await.result,
+        Verdict::Verified
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,8 +8,7 @@ mod runtime;
 use std::fs;
 use std::time::Duration;
 
-use countersign_service::clock::SystemClock;
-use countersign_service::verify::{Options, Verdict, verify};
+use countersign_service::verify::Verdict;
 use countersign_tests::functions::Program;
 use countersign_tests::{Clouds, data};
 use serde_json::{Value, json};
@@ -39,32 +38,6 @@ fn bridged(id: &str, detail: &Value) -> Value {
         "source": "aws.iam", "detail": detail})
 }
 
-/// Records of AWS's chain that are no anchors.
-fn logs(clouds: &Clouds) -> Vec<Value> {
-    let mut found = Vec::new();
-    for (name, object) in clouds.objects("aws") {
-        if name.starts_with("segments/") {
-            let content = countersign_core::segment::decompress(&object, 1 << 26).unwrap();
-            let lines = content.split(|byte| *byte == b'\n').skip(1);
-            let records = lines.filter(|line| !line.is_empty());
-            found.extend(records.map(|line| serde_json::from_slice::<Value>(line).unwrap()));
-        }
-    }
-    found.retain(|record| record["source"] != "countersign.anchor");
-    found
-}
-
-async fn verdict(clouds: &Clouds) -> Verdict {
-    clouds.anchor().await;
-    let report = verify(
-        &clouds.deployment().await,
-        &Options::default(),
-        &SystemClock,
-        &(),
-    );
-    report.await.unwrap().result
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_one_record_however_often_it_comes() {
     let clouds = Clouds::new().await;
@@ -75,7 +48,7 @@ async fn an_event_is_one_record_however_often_it_comes() {
         let outcome = runtime.invoke(&event).await;
         assert_eq!(outcome, Outcome::Answer(Value::Null), "{}", program.text());
     }
-    assert_eq!(logs(&clouds).len(), 1);
+    assert_eq!(clouds.logs("aws").len(), 1);
     let told = program.lines();
     let metric = told.iter().find(|line| line["RecordsSealed"] == 1).unwrap();
     assert_eq!(
@@ -87,7 +60,10 @@ async fn an_event_is_one_record_however_often_it_comes() {
         told.iter().any(|line| line["invocation"] == "invocation-1"),
         "{told:?}"
     );
-    assert_eq!(verdict(&clouds).await, Verdict::Verified);
+    assert_eq!(
+        clouds.anchored_and_verified().await.result,
+        Verdict::Verified
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +83,7 @@ async fn of_a_queue_only_what_failed_comes_again() {
     let outcome = runtime.invoke(&queue).await;
     let expected = json!({"batchItemFailures": [{"itemIdentifier": "bad"}]});
     assert_eq!(outcome, Outcome::Answer(expected), "{}", program.text());
-    assert_eq!(logs(&clouds).len(), 2);
+    assert_eq!(clouds.logs("aws").len(), 2);
     // An object that cannot be read is one that failed.
     let s3 = json!({"Records": [{"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
         "s3": {"bucket": {"name": "trail"}, "object": {"key": "x.json.gz", "size": 1}}}]});
@@ -128,7 +104,7 @@ async fn what_is_no_log_fails_the_call_and_says_why() {
         panic!("it was taken")
     };
     assert!(error.contains("schedule"), "{error}");
-    assert_eq!(logs(&clouds), Vec::<Value>::new());
+    assert_eq!(clouds.logs("aws"), Vec::<Value>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,8 +132,11 @@ async fn a_function_that_is_killed_loses_nothing_and_seals_nothing_twice() {
     let outcome = runtime.invoke(&queue).await;
     let expected = json!({"batchItemFailures": []});
     assert_eq!(outcome, Outcome::Answer(expected), "{}", program.text());
-    assert_eq!(logs(&clouds).len(), 30);
-    assert_eq!(verdict(&clouds).await, Verdict::Verified);
+    assert_eq!(clouds.logs("aws").len(), 30);
+    assert_eq!(
+        clouds.anchored_and_verified().await.result,
+        Verdict::Verified
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,12 +199,15 @@ async fn real_records_are_sealed_as_they_are() {
         let expected = json!({"batchItemFailures": []});
         assert_eq!(outcome, Outcome::Answer(expected), "{}", program.text());
     }
-    let records = logs(&clouds);
+    let records = clouds.logs("aws");
     assert_eq!(records.len(), 300);
     assert!(
         records
             .iter()
             .all(|record| record["source"] == "aws.cloudtrail")
     );
-    assert_eq!(verdict(&clouds).await, Verdict::Verified);
+    assert_eq!(
+        clouds.anchored_and_verified().await.result,
+        Verdict::Verified
+    );
 }

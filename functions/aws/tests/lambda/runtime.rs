@@ -3,13 +3,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
+use countersign_service::clock::{Clock, SystemClock};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
@@ -94,8 +95,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> (HeaderMap, Bytes) {
         let more = shared.more.notified();
         let found = shared.state.lock().unwrap().waiting.pop_front();
         if let Some((id, event)) = found {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-            let deadline = (now + Duration::from_secs(60)).as_millis().to_string();
+            let deadline = (SystemClock.unix_millis() + 60_000).to_string();
             let mut headers = HeaderMap::new();
             for (name, value) in [
                 ("lambda-runtime-aws-request-id", &*id),
