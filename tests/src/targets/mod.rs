@@ -11,6 +11,7 @@ mod policy;
 mod proof;
 mod segment;
 mod sources;
+mod triggers;
 
 use countersign_core::keys::{KeyKind, Seed, SeedSigner};
 
@@ -21,12 +22,13 @@ pub use policy::policy;
 pub use proof::proof;
 pub use segment::segment;
 pub use sources::sources;
+pub use triggers::triggers;
 
 /// Panics where something does not hold of the input.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also its folder's in `tests/corpus`.
-pub const ALL: [(&str, Target); 7] = [
+pub const ALL: [(&str, Target); 8] = [
     ("canonicalizer", canonicalizer),
     ("config", config),
     ("note", note),
@@ -34,6 +36,7 @@ pub const ALL: [(&str, Target); 7] = [
     ("proof", proof),
     ("segment", segment),
     ("sources", sources),
+    ("triggers", triggers),
 ];
 
 /// The chain of the valid objects that inputs change.
