@@ -59,7 +59,7 @@ fn of_azure(report: &Report) -> (u64, u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_a_hub_are_sealed_once_however_often_they_come() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let port = free_port();
     let program = start(&clouds, env!("CARGO_BIN_EXE_azure-seal"), port);
     assert_eq!(get(port, "/").unwrap().status, 200);
@@ -90,7 +90,7 @@ async fn messages_of_a_hub_are_sealed_once_however_often_they_come() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_message_is_set_aside_and_the_others_are_sealed() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let port = free_port();
     let program = start(&clouds, env!("CARGO_BIN_EXE_azure-seal"), port);
     let broken = b"{\"records\":[{\"a\":1},";
@@ -124,7 +124,7 @@ async fn a_broken_message_is_set_aside_and_the_others_are_sealed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_invocation_of_a_hub_fails_and_says_why() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let port = free_port();
     let _program = start(&clouds, env!("CARGO_BIN_EXE_azure-seal"), port);
     let mut text: Value = serde_json::from_slice(&invocation("0", 1, &[b"a"])).unwrap();
@@ -147,7 +147,7 @@ async fn what_is_no_invocation_of_a_hub_fails_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_is_killed_loses_nothing_and_seals_nothing_twice() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let bodies: Vec<Vec<u8>> = (0..40)
         .map(|n| format!("{{\"records\":[{{\"n\":{n}}}]}}").into_bytes())
         .collect();
@@ -179,7 +179,7 @@ async fn a_function_that_is_killed_loses_nothing_and_seals_nothing_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_instances_share_a_chain() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let programs: Vec<_> = (0..8)
         .map(|_| {
             let port = free_port();
@@ -221,7 +221,7 @@ async fn real_messages_are_sealed_as_they_are() {
     let Some(path) = data("azure.ndjson") else {
         return;
     };
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let port = free_port();
     let program = start(&clouds, env!("CARGO_BIN_EXE_azure-seal"), port);
     let text = fs::read_to_string(path).unwrap();
@@ -238,7 +238,7 @@ async fn real_messages_are_sealed_as_they_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn timers_anchor_and_verify_with_the_keys_of_azure_alone() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     for cloud in ["aws", "azure", "gcp"] {
         let (_, errors) = clouds
             .seal(cloud, vec![("x".to_owned(), b"{\"n\":1}".to_vec())])

@@ -34,7 +34,7 @@ fn send(port: u16, body: &[u8]) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pushes_are_sealed_once_with_or_without_eventarc() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let port = free_port();
     let program = start(&clouds, env!("CARGO_BIN_EXE_gcp-seal"), port);
     assert_eq!(get(port, "/").unwrap().status, 200);
@@ -61,7 +61,7 @@ async fn pushes_are_sealed_once_with_or_without_eventarc() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_sealed_is_refused_so_that_it_comes_again_or_is_dead_lettered() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let port = free_port();
     let _program = start(&clouds, env!("CARGO_BIN_EXE_gcp-seal"), port);
     for (body, says) in [
@@ -79,7 +79,7 @@ async fn what_cannot_be_sealed_is_refused_so_that_it_comes_again_or_is_dead_lett
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_is_sealed_before_the_process_ends() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let port = free_port();
     let mut program = start(&clouds, env!("CARGO_BIN_EXE_gcp-seal"), port);
     let calls: Vec<_> = (0..30)
@@ -109,7 +109,7 @@ async fn what_was_taken_is_sealed_before_the_process_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_at_the_same_time_share_segments() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let port = free_port();
     let program = start(&clouds, env!("CARGO_BIN_EXE_gcp-seal"), port);
     let calls: Vec<_> = (0..64)
@@ -136,7 +136,7 @@ async fn real_log_entries_are_sealed_as_they_are() {
     let Some(path) = data("gcp_audit.ndjson") else {
         return;
     };
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let port = free_port();
     let _program = start(&clouds, env!("CARGO_BIN_EXE_gcp-seal"), port);
     let text = fs::read_to_string(path).unwrap();
@@ -157,7 +157,7 @@ async fn real_log_entries_are_sealed_as_they_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schedules_anchor_and_verify_with_the_keys_of_google_cloud_alone() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     for cloud in ["aws", "azure", "gcp"] {
         clouds
             .seal(cloud, vec![("x".to_owned(), b"{\"n\":1}".to_vec())])

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use countersign_core::record::Cloud;
-use countersign_sources::trigger::Delivery;
+use countersign_sources::trigger::{Brought, Delivery, Refusal};
 use countersign_store::{LogStore, StoreAddress};
 use futures_util::{StreamExt, stream};
 
@@ -114,12 +114,53 @@ impl Sealing {
         Ok(Self { intake, chain })
     }
 
-    /// Seals deliveries each for itself; those that are broken are set aside, since
+    /// Seals what a trigger brought, and tells: all of it, or it is to come again.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub async fn take(
+        &self,
+        platform: Platform,
+        brought: Result<Brought, Refusal>,
+    ) -> Result<(), String> {
+        let taken = async {
+            let Brought {
+                deliveries,
+                passed_over,
+            } = brought.map_err(|refusal| refusal.to_string())?;
+            for what in passed_over {
+                tracing::info!("passed over {what}");
+            }
+            match deliveries.is_empty() {
+                true => Ok(None),
+                false => {
+                    let taken = self.intake.take(deliveries).await;
+                    taken.map(Some).map_err(|error| error.to_string())
+                }
+            }
+        };
+        self.told(platform, taken.await)
+    }
+
+    /// Seals deliveries each for itself, and tells; those that are broken are set aside, since
     /// they would fail as often as they come and hold up what comes after them.
     ///
     /// # Errors
     /// A sentence, where one was neither sealed nor set aside: all are to come again.
     pub async fn take_or_set_aside(
+        &self,
+        platform: Platform,
+        deliveries: Result<Vec<Delivery>, Refusal>,
+        dead_letters: &DeadLetters,
+    ) -> Result<(), String> {
+        let taken = match deliveries {
+            Ok(deliveries) => self.each(deliveries, dead_letters).await.map(Some),
+            Err(refusal) => Err(refusal.to_string()),
+        };
+        self.told(platform, taken)
+    }
+
+    async fn each(
         &self,
         deliveries: Vec<Delivery>,
         dead_letters: &DeadLetters,
@@ -150,20 +191,26 @@ impl Sealing {
         failed.map_or(Ok(sum), Err)
     }
 
-    /// Tells the platform what was taken.
-    pub fn tell(&self, platform: Platform, taken: &Taken) {
-        let told = [
-            Metric::count("DeliveriesSealed", taken.deliveries - taken.duplicates),
-            Metric::count("RecordsSealed", taken.records),
-            Metric::count("DuplicateDeliveries", taken.duplicates),
-            Metric::count("Batches", 1),
-        ];
-        metrics(platform, &self.chain, &told);
-    }
-
-    /// Tells the platform that a call failed.
-    pub fn tell_failure(&self, platform: Platform) {
-        metrics(platform, &self.chain, &[Metric::count("FailedCalls", 1)]);
+    /// Tells the platform what was taken, or that it was not.
+    fn told(&self, platform: Platform, taken: Result<Option<Taken>, String>) -> Result<(), String> {
+        match taken {
+            Ok(Some(taken)) => {
+                let told = [
+                    Metric::count("DeliveriesSealed", taken.deliveries - taken.duplicates),
+                    Metric::count("RecordsSealed", taken.records),
+                    Metric::count("DuplicateDeliveries", taken.duplicates),
+                    Metric::count("Batches", 1),
+                ];
+                metrics(platform, &self.chain, &told);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => {
+                metrics(platform, &self.chain, &[Metric::count("FailedCalls", 1)]);
+                tracing::error!("not sealed, and to be delivered again: {error}");
+                Err(error)
+            }
+        }
     }
 }
 

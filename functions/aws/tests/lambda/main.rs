@@ -40,7 +40,7 @@ fn bridged(id: &str, detail: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_one_record_however_often_it_comes() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let runtime = Runtime::start().await;
     let program = start(&clouds, SEAL, &runtime);
     let event = bridged("e-1", &json!({"eventName": "CreateUser", "n": 1.5}));
@@ -68,7 +68,7 @@ async fn an_event_is_one_record_however_often_it_comes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_queue_only_what_failed_comes_again() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let runtime = Runtime::start().await;
     let program = start(&clouds, SEAL, &runtime);
     let message =
@@ -95,7 +95,7 @@ async fn of_a_queue_only_what_failed_comes_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_log_fails_the_call_and_says_why() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let runtime = Runtime::start().await;
     let _program = start(&clouds, SEAL, &runtime);
     let schedule =
@@ -109,7 +109,7 @@ async fn what_is_no_log_fails_the_call_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_is_killed_loses_nothing_and_seals_nothing_twice() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let runtime = Runtime::start().await;
     let records: Vec<Value> = (0..30)
         .map(|n| {
@@ -141,7 +141,7 @@ async fn a_function_that_is_killed_loses_nothing_and_seals_nothing_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schedules_anchor_and_verify_with_the_keys_of_aws_alone() {
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     for cloud in ["aws", "azure", "gcp"] {
         clouds
             .seal(cloud, vec![("x".to_owned(), b"{\"n\":1}".to_vec())])
@@ -176,7 +176,7 @@ async fn real_records_are_sealed_as_they_are() {
     let Some(path) = data("cloudtrail.ndjson") else {
         return;
     };
-    let clouds = Clouds::new().await;
+    let clouds = Clouds::today().await;
     let runtime = Runtime::start().await;
     let program = start(&clouds, SEAL, &runtime);
     let text = fs::read_to_string(path).unwrap();

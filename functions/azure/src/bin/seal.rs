@@ -46,23 +46,10 @@ struct Seal {
 
 impl Function for Seal {
     async fn call(&self, body: Bytes) -> Result<(), String> {
-        let sealed = async {
-            let messages = decode(&body, BINDING, &self.hub).map_err(|error| error.to_string())?;
-            let deliveries = messages.into_iter().map(|message| message.delivery);
-            self.sealing
-                .take_or_set_aside(deliveries.collect(), &self.dead_letters)
-                .await
-        };
-        match sealed.await {
-            Ok(taken) => {
-                self.sealing.tell(Platform::Azure, &taken);
-                Ok(())
-            }
-            Err(error) => {
-                self.sealing.tell_failure(Platform::Azure);
-                tracing::error!("not sealed, and to be delivered again: {error}");
-                Err(error)
-            }
-        }
+        let messages = decode(&body, BINDING, &self.hub);
+        let deliveries = messages.map(|all| all.into_iter().map(|one| one.delivery).collect());
+        self.sealing
+            .take_or_set_aside(Platform::Azure, deliveries, &self.dead_letters)
+            .await
     }
 }

@@ -42,30 +42,7 @@ struct Seal {
 
 impl Function for Seal {
     async fn call(&self, body: Bytes, event_type: Option<&str>) -> Result<(), String> {
-        let taken = async {
-            let brought = decode(&body, event_type, &self.own_buckets);
-            let brought = brought.map_err(|error| error.to_string())?;
-            for what in &brought.passed_over {
-                tracing::info!("passed over {what}");
-            }
-            if brought.deliveries.is_empty() {
-                return Ok(None);
-            }
-            let taken = self.sealing.intake.take(brought.deliveries).await;
-            taken.map(Some).map_err(|error| error.to_string())
-        };
-        match taken.await {
-            Ok(taken) => {
-                if let Some(taken) = taken {
-                    self.sealing.tell(Platform::Gcp, &taken);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.sealing.tell_failure(Platform::Gcp);
-                tracing::error!("not sealed, and to be delivered again: {error}");
-                Err(error)
-            }
-        }
+        let brought = decode(&body, event_type, &self.own_buckets);
+        self.sealing.take(Platform::Gcp, brought).await
     }
 }
