@@ -77,7 +77,8 @@ async fn messages_of_a_hub_are_sealed_once_however_often_they_come() {
     }
     let records = clouds.logs("azure");
     assert_eq!(records.len(), 3, "{records:?}");
-    assert_eq!(records[2]["raw"], "plain text");
+    // Messages of a batch are taken at the same time.
+    assert!(records.iter().any(|record| record["raw"] == "plain text"));
     let told = program.lines();
     let took = told
         .iter()

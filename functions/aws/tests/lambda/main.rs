@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
+mod files;
 mod runtime;
 
 use std::fs;
