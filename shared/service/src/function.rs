@@ -1,6 +1,8 @@
 //! What the functions of every cloud do alike: find their settings, open the chain
 //! of their own cloud, run a job and tell how it went.
 
+use std::fmt::Display;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use futures_util::{StreamExt, stream};
 use crate::chain::{Deployment, OpenError};
 use crate::config::{ConfigError, DEFAULT_FILE, Settings};
 use crate::intake::{Intake, IntakeOpenError, Taken};
-use crate::telemetry::{Metric, Platform, metrics};
+use crate::telemetry::{self, Metric, Platform, metrics};
 
 mod dead_letters;
 #[cfg(feature = "mail")]
@@ -55,6 +57,23 @@ pub enum StartError {
         /// `none`, or several.
         found: String,
     },
+}
+
+/// What the program of a function does first and last: it sets up what is told to
+/// the platform, runs, and tells why it ends.
+///
+/// # Errors
+/// What ended it, or that the system gives no threads.
+pub fn run<E: Display + From<io::Error>>(
+    platform: Platform,
+    work: impl Future<Output = Result<(), E>>,
+) -> Result<(), E> {
+    telemetry::init(platform);
+    let ended = crate::runtime()?.block_on(work);
+    if let Err(error) = &ended {
+        tracing::error!("the function ends: {error}");
+    }
+    ended
 }
 
 /// Reads the settings as the environment says.

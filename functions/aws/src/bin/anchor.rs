@@ -4,21 +4,16 @@
 use countersign_aws::{Function, serve};
 use countersign_core::record::Cloud;
 use countersign_service::chain::Deployment;
-use countersign_service::function::{anchor, settings};
-use countersign_service::telemetry::{self, Platform};
+use countersign_service::function::{self, anchor, settings};
+use countersign_service::telemetry::Platform;
 use lambda_runtime::Error;
 use serde_json::Value;
 
 fn main() -> Result<(), Error> {
-    telemetry::init(Platform::Aws);
-    let served = countersign_service::runtime()?.block_on(run());
-    if let Err(error) = &served {
-        tracing::error!("the function ends: {error}");
-    }
-    served
+    function::run(Platform::Aws, begin())
 }
 
-async fn run() -> Result<(), Error> {
+async fn begin() -> Result<(), Error> {
     serve(Anchor(Deployment::open(settings()?, None).await?)).await
 }
 

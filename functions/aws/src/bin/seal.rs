@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use countersign_aws::{Function, serve};
 use countersign_core::record::Cloud;
-use countersign_service::function::{Sealing, own_buckets, settings};
-use countersign_service::telemetry::{self, Platform};
+use countersign_service::function::{self, Sealing, own_buckets, settings};
+use countersign_service::telemetry::Platform;
 use countersign_sources::trigger::aws::{Event, Message, Passing, decode};
 use countersign_sources::trigger::{Brought, Refusal};
 use countersign_store::aws::{Access, S3Logs};
@@ -18,15 +18,10 @@ use serde_json::{Value, json};
 const AT_A_TIME: usize = 16;
 
 fn main() -> Result<(), Error> {
-    telemetry::init(Platform::Aws);
-    let served = countersign_service::runtime()?.block_on(run());
-    if let Err(error) = &served {
-        tracing::error!("the function ends: {error}");
-    }
-    served
+    function::run(Platform::Aws, begin())
 }
 
-async fn run() -> Result<(), Error> {
+async fn begin() -> Result<(), Error> {
     let settings = settings()?;
     let logs = S3Logs::open(&Access::from_environment(None).await?)?;
     serve(Seal {

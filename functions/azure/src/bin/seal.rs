@@ -6,23 +6,18 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use countersign_azure::{Function, serve};
 use countersign_core::record::Cloud;
-use countersign_service::function::{DeadLetters, Sealing, settings};
-use countersign_service::telemetry::{self, Platform};
+use countersign_service::function::{self, DeadLetters, Sealing, settings};
+use countersign_service::telemetry::Platform;
 use countersign_sources::trigger::azure::{Hub, decode};
 
 /// The trigger's name in `function.json`.
 const BINDING: &str = "events";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    telemetry::init(Platform::Azure);
-    let served = countersign_service::runtime()?.block_on(run());
-    if let Err(error) = &served {
-        tracing::error!("the function ends: {error}");
-    }
-    served
+    function::run(Platform::Azure, begin())
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
+async fn begin() -> Result<(), Box<dyn Error>> {
     let settings = settings()?;
     let sealing = Arc::new(Sealing::open(&settings, Cloud::Azure, None).await?);
     let function = Seal {

@@ -5,19 +5,14 @@ use std::error::Error;
 use axum::body::Bytes;
 use countersign_azure::{Function, serve};
 use countersign_service::chain::Deployment;
-use countersign_service::function::{settings, verify};
-use countersign_service::telemetry::{self, Platform};
+use countersign_service::function::{self, settings, verify};
+use countersign_service::telemetry::Platform;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    telemetry::init(Platform::Azure);
-    let served = countersign_service::runtime()?.block_on(run());
-    if let Err(error) = &served {
-        tracing::error!("the function ends: {error}");
-    }
-    served
+    function::run(Platform::Azure, begin())
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
+async fn begin() -> Result<(), Box<dyn Error>> {
     Ok(serve(Verify(Deployment::open(settings()?, None).await?)).await?)
 }
 

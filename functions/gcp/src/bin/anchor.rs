@@ -7,19 +7,14 @@ use axum::body::Bytes;
 use countersign_core::record::Cloud;
 use countersign_gcp::{Function, serve};
 use countersign_service::chain::Deployment;
-use countersign_service::function::{anchor, settings};
-use countersign_service::telemetry::{self, Platform};
+use countersign_service::function::{self, anchor, settings};
+use countersign_service::telemetry::Platform;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    telemetry::init(Platform::Gcp);
-    let served = countersign_service::runtime()?.block_on(run());
-    if let Err(error) = &served {
-        tracing::error!("the function ends: {error}");
-    }
-    served
+    function::run(Platform::Gcp, begin())
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
+async fn begin() -> Result<(), Box<dyn Error>> {
     Ok(serve(Anchor(Deployment::open(settings()?, None).await?)).await?)
 }
 

@@ -7,21 +7,16 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use countersign_core::record::Cloud;
 use countersign_gcp::{Function, serve};
-use countersign_service::function::{Sealing, own_buckets, settings};
-use countersign_service::telemetry::{self, Platform};
+use countersign_service::function::{self, Sealing, own_buckets, settings};
+use countersign_service::telemetry::Platform;
 use countersign_sources::trigger::gcp::decode;
 use countersign_store::gcp::{Access, GcsLogs};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    telemetry::init(Platform::Gcp);
-    let served = countersign_service::runtime()?.block_on(run());
-    if let Err(error) = &served {
-        tracing::error!("the function ends: {error}");
-    }
-    served
+    function::run(Platform::Gcp, begin())
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
+async fn begin() -> Result<(), Box<dyn Error>> {
     let settings = settings()?;
     let logs = GcsLogs::open(&Access::from_environment()?);
     let sealing = Sealing::open(&settings, Cloud::Gcp, Some(Arc::new(logs))).await?;
