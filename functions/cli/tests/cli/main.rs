@@ -6,6 +6,7 @@
 
 #[cfg(feature = "emulators")]
 mod clouds;
+mod doctor;
 #[cfg(feature = "emulators")]
 mod emulated;
 #[cfg(unix)]
