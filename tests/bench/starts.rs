@@ -105,11 +105,7 @@ fn begin(folder: &Path) -> Result<(), String> {
     let loaded = Settings::load(&path, []).map_err(|error| error.to_string())?;
     let runtime = countersign_service::runtime().map_err(|error| error.to_string())?;
     runtime
-        .block_on(init(
-            &loaded,
-            None,
-            &countersign_service::clock::SystemClock,
-        ))
+        .block_on(init(&loaded, None, None, &SystemClock))
         .map_err(|error| error.to_string())?;
     let remote = settings(
         ["s3://bucket", "azblob://account/sealed", "gs://bucket"],

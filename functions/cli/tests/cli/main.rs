@@ -6,6 +6,8 @@
 
 #[cfg(feature = "emulators")]
 mod clouds;
+#[cfg(feature = "emulators")]
+mod deploy;
 mod doctor;
 #[cfg(feature = "emulators")]
 mod emulated;
