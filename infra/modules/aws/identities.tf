@@ -265,7 +265,7 @@ resource "aws_iam_role_policy" "reader" {
 }
 
 resource "aws_iam_outbound_web_identity_federation" "account" {
-  count = var.reach.azure != null && var.web_identity_federation ? 1 : 0
+  count = var.web_identity_federation ? 1 : 0
 }
 
 # People.

@@ -168,9 +168,20 @@ variable "reach" {
 }
 
 variable "web_identity_federation" {
-  description = "Whether to switch on the account's outbound web identity federation, through which Azure is reached. It is one switch for the whole account: false where it is on already."
+  description = "Whether to switch on the account's outbound web identity federation, through which Azure is reached. It is one switch for the whole account, which destroying this module would switch off: where it is on already, give web_identity_issuer instead."
   type        = bool
-  default     = true
+  default     = false
+}
+
+variable "web_identity_issuer" {
+  description = "The account's issuer, where its outbound web identity federation is on already (aws iam get-outbound-web-identity-federation-info)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.web_identity_issuer == null || !var.web_identity_federation
+    error_message = "web_identity_issuer is for accounts whose federation is not switched on here."
+  }
 }
 
 variable "schedules" {
