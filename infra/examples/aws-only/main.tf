@@ -1,16 +1,5 @@
-# One account: its CloudTrail sealed in its own locked bucket. No other cloud
-# witnesses it; aws-azure and three-clouds have witnesses.
-
-terraform {
-  required_version = ">= 1.11"
-
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = "~> 6.26"
-    }
-  }
-}
+# One AWS account. Its chain is sealed and verified, and countersigned by nobody: add
+# a second cloud to have a witness.
 
 provider "aws" {
   region = var.region
@@ -23,17 +12,18 @@ module "aws" {
   chains        = var.chains
   lock_mode     = var.lock_mode
   lock_for_good = var.lock_for_good
-  trail         = var.trail
-  packages      = local.packages
-  report        = true
-  alarm_emails  = var.alarm_emails
-  auditors      = var.auditors
 
-  mail_password_secret = try(var.mail.password_secret, null)
-}
+  trail = var.trail
 
-locals {
   packages = var.packages == null ? null : {
-    for job in ["seal", "anchor", "verify"] : job => "${var.packages}/aws-${job}.zip"
+    seal   = "${var.packages}/aws-seal.zip"
+    anchor = "${var.packages}/aws-anchor.zip"
+    verify = "${var.packages}/aws-verify.zip"
   }
+
+  report               = true
+  mail_password_secret = try(var.mail.password_secret, null)
+  alarm_emails         = var.alarm_emails
+  auditors             = var.auditors
+  tags                 = var.tags
 }

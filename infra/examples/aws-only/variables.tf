@@ -1,10 +1,15 @@
 variable "domain" {
-  description = "What the origins of chains begin with, such as audit.example.org: a name of yours that stays."
+  description = "What the chains' names begin with, such as audit.example.org. Yours for good: it stands in every signature."
   type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", var.domain))
+    error_message = "domain must be a domain name in lower case."
+  }
 }
 
 variable "region" {
-  description = "The region of AWS."
+  description = "The region of the stores and functions; the trail's bucket must be in it too."
   type        = string
 }
 
@@ -15,13 +20,17 @@ variable "name" {
 }
 
 variable "chains" {
-  description = "The chains and their retention."
-  type        = map(object({ retention_days = number, colder_after_days = optional(number), allow_empty = optional(bool, false) }))
-  default     = { aws = { retention_days = 365 } }
+  description = "The chains by name, each with its own bucket and retention in days."
+  type = map(object({
+    retention_days    = number
+    colder_after_days = optional(number)
+    allow_empty       = optional(bool, false)
+  }))
+  default = { aws = { retention_days = 365 } }
 }
 
 variable "lock_mode" {
-  description = "\"off\", \"governance\" or \"compliance\", which cannot be undone."
+  description = "\"off\", \"governance\" or \"compliance\"; the last cannot be undone."
   type        = string
   default     = "governance"
 }
@@ -33,10 +42,9 @@ variable "lock_for_good" {
 }
 
 variable "trail" {
-  description = "Where CloudTrail's files are: `{ bucket = \"…\" }` of an existing trail, or `{ create = true }`. See modules/aws."
+  description = "Where CloudTrail's files are: the `bucket` of a trail that there is, or `create = true` for a new one. See the module's README."
   type = object({
     create         = optional(bool, false)
-    organization   = optional(bool, false)
     data_events    = optional(bool, false)
     retention_days = optional(number, 30)
     bucket         = optional(string)
@@ -48,13 +56,13 @@ variable "trail" {
 }
 
 variable "packages" {
-  description = "The folder that scripts/build packed the functions into; null until then."
+  description = "The folder of the functions' packages; scripts/deploy gives it."
   type        = string
   default     = null
 }
 
 variable "mail" {
-  description = "How reports are mailed: see [mail] in the README of the project. password_secret is the name of a secret in Secrets Manager."
+  description = "The mail server for reports; the secret of its password is in Secrets Manager. Null: no mail."
   type = object({
     server          = string
     tls             = optional(string, "starttls")
@@ -74,7 +82,13 @@ variable "alarm_emails" {
 }
 
 variable "auditors" {
-  description = "ARNs of people and roles that may read the sealed stores."
+  description = "ARNs of people and roles that may read the stores, and nothing else."
   type        = list(string)
   default     = []
+}
+
+variable "tags" {
+  description = "Tags of all resources."
+  type        = map(string)
+  default     = {}
 }

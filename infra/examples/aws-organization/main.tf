@@ -1,18 +1,5 @@
-# An organization of AWS: a trail over all its accounts and regions, created here
-# and sealed, kept for seven years and moved to a colder class after three months.
-# Apply it in the management account, or in the delegated
-# administrator's of CloudTrail.
-
-terraform {
-  required_version = ">= 1.11"
-
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = "~> 6.26"
-    }
-  }
-}
+# All accounts of an organization: its trail is made in the management account, and
+# sealed there.
 
 provider "aws" {
   region = var.region
@@ -25,22 +12,23 @@ module "aws" {
   chains        = var.chains
   lock_mode     = var.lock_mode
   lock_for_good = var.lock_for_good
-  seal_chain    = "audit"
+
   trail = {
-    create       = true
-    organization = true
-    data_events  = var.data_events
+    create         = true
+    organization   = true
+    data_events    = var.data_events
+    retention_days = var.trail_retention_days
   }
-  packages     = local.packages
-  report       = true
-  alarm_emails = var.alarm_emails
-  auditors     = var.auditors
 
-  mail_password_secret = try(var.mail.password_secret, null)
-}
-
-locals {
   packages = var.packages == null ? null : {
-    for job in ["seal", "anchor", "verify"] : job => "${var.packages}/aws-${job}.zip"
+    seal   = "${var.packages}/aws-seal.zip"
+    anchor = "${var.packages}/aws-anchor.zip"
+    verify = "${var.packages}/aws-verify.zip"
   }
+
+  report               = true
+  mail_password_secret = try(var.mail.password_secret, null)
+  alarm_emails         = var.alarm_emails
+  auditors             = var.auditors
+  tags                 = var.tags
 }

@@ -1,10 +1,15 @@
 variable "domain" {
-  description = "What the origins of chains begin with, such as audit.example.org: a name of yours that stays."
+  description = "What the chains' names begin with, such as audit.example.org. Yours for good: it stands in every signature."
   type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", var.domain))
+    error_message = "domain must be a domain name in lower case."
+  }
 }
 
 variable "region" {
-  description = "The region of AWS."
+  description = "The region of the stores and functions; the trail takes the events of all regions."
   type        = string
 }
 
@@ -15,13 +20,17 @@ variable "name" {
 }
 
 variable "chains" {
-  description = "The chains and their retention."
-  type        = map(object({ retention_days = number, colder_after_days = optional(number), allow_empty = optional(bool, false) }))
-  default     = { audit = { retention_days = 2555, colder_after_days = 90 } }
+  description = "The chains by name, each with its own bucket and retention in days."
+  type = map(object({
+    retention_days    = number
+    colder_after_days = optional(number)
+    allow_empty       = optional(bool, false)
+  }))
+  default = { aws = { retention_days = 2555, colder_after_days = 90 } }
 }
 
 variable "lock_mode" {
-  description = "\"off\", \"governance\" or \"compliance\", which cannot be undone."
+  description = "\"off\", \"governance\" or \"compliance\"; the last cannot be undone."
   type        = string
   default     = "governance"
 }
@@ -33,19 +42,25 @@ variable "lock_for_good" {
 }
 
 variable "data_events" {
-  description = "Whether reads and writes of objects in S3 are logged too, but for the buckets of this deployment. They are billed by the event."
+  description = "Whether reads and writes of objects in S3 are logged too: many more records, each of them billed."
   type        = bool
   default     = false
 }
 
+variable "trail_retention_days" {
+  description = "How long CloudTrail's own files are kept once they were sealed."
+  type        = number
+  default     = 30
+}
+
 variable "packages" {
-  description = "The folder that scripts/build packed the functions into; null until then."
+  description = "The folder of the functions' packages; scripts/deploy gives it."
   type        = string
   default     = null
 }
 
 variable "mail" {
-  description = "How reports are mailed: see [mail] in the README of the project. password_secret is the name of a secret in Secrets Manager."
+  description = "The mail server for reports; the secret of its password is in Secrets Manager. Null: no mail."
   type = object({
     server          = string
     tls             = optional(string, "starttls")
@@ -65,7 +80,13 @@ variable "alarm_emails" {
 }
 
 variable "auditors" {
-  description = "ARNs of people and roles that may read the sealed stores."
+  description = "ARNs of people and roles that may read the stores, and nothing else."
   type        = list(string)
   default     = []
+}
+
+variable "tags" {
+  description = "Tags of all resources."
+  type        = map(string)
+  default     = {}
 }

@@ -55,7 +55,7 @@ locals {
   head_statement = {
     for job, prefixes in {
       seal   = ["head-*"]
-      anchor = ["head-*", "witness-*"]
+      anchor = ["head-*", "witness-*", "outside-*"]
       verify = ["verification"]
       } : job => {
       Sid       = "MoveHeads"
@@ -264,8 +264,9 @@ resource "aws_iam_role_policy" "reader" {
   policy = jsonencode(local.policies.reader)
 }
 
+# One switch for the whole account.
 resource "aws_iam_outbound_web_identity_federation" "account" {
-  count = var.web_identity_federation ? 1 : 0
+  count = var.reach.azure != null && var.web_identity_issuer == null ? 1 : 0
 }
 
 # People.

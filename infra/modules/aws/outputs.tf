@@ -39,7 +39,7 @@ output "identity" {
   description = "Who the functions of this account are, for `trusted.aws` of the other clouds' modules."
   value = {
     account_id       = local.account
-    issuer           = var.web_identity_federation ? aws_iam_outbound_web_identity_federation.account[0].issuer_identifier : var.web_identity_issuer
+    issuer           = try(aws_iam_outbound_web_identity_federation.account[0].issuer_identifier, var.web_identity_issuer)
     anchor_role_arn  = "arn:${local.partition}:iam::${local.account}:role/${var.name}-anchor"
     verify_role_arn  = "arn:${local.partition}:iam::${local.account}:role/${var.name}-verify"
     anchor_role_name = "${var.name}-anchor"

@@ -95,8 +95,9 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "sealed" {
   }
 }
 
-# A day later than the lock, so that none is in the way: then records are gone, as
-# `expired`.
+# Records go once their retention has ended, a day later so that no lock is in the
+# way: `verify` counts them as expired. All else stays, since later records lean on
+# it: the genesis, tiles, indexes, checkpoints, anchors.
 resource "aws_s3_bucket_lifecycle_configuration" "sealed" {
   for_each = local.buckets
 
@@ -106,14 +107,18 @@ resource "aws_s3_bucket_lifecycle_configuration" "sealed" {
     id     = "expired"
     status = "Enabled"
 
-    filter {}
+    filter {
+      prefix = "segments/"
+    }
 
+    # A marker hides them then; what a marker or a second version hides goes a
+    # retention later, so that a hidden record can be brought back.
     expiration {
       days = var.chains[each.key].retention_days + 1
     }
 
     noncurrent_version_expiration {
-      noncurrent_days = 1 + var.chains[each.key].retention_days
+      noncurrent_days = var.chains[each.key].retention_days + 1
     }
   }
 

@@ -27,33 +27,37 @@ resource "aws_sqs_queue_policy" "logs" {
 }
 
 locals {
+  # Which service puts messages into the queue, and on behalf of what.
+  announcers = {
+    bucket      = { s3 = local.trail_bucket_arn }
+    eventbridge = { events = local.trail_rule_arn }
+    sns         = { sns = var.trail.topic_arn }
+    nobody      = {}
+  }[var.trail.announced_by]
+
+  trail_rule     = "${var.name}-trail-files"
+  trail_rule_arn = "arn:${local.partition}:events:${local.region}:${local.account}:rule/${local.trail_rule}"
+
   queue_policy = {
     Version = "2012-10-17"
-    Statement = [
-      var.trail.announced_by == "sns" ? {
-        Sid       = "TheTopicSends"
+    Statement = concat(
+      [for service, source in local.announcers : {
+        Sid       = "LogsAreAnnounced"
         Effect    = "Allow"
-        Principal = { Service = "sns.amazonaws.com" }
+        Principal = { Service = "${service}.amazonaws.com" }
         Action    = "sqs:SendMessage"
         Resource  = local.queue_arn
-        Condition = { ArnEquals = { "aws:SourceArn" = [var.trail.topic_arn] } }
-        } : {
-        Sid       = "TheBucketSends"
-        Effect    = "Allow"
-        Principal = { Service = "s3.amazonaws.com" }
-        Action    = "sqs:SendMessage"
-        Resource  = local.queue_arn
-        Condition = { ArnEquals = { "aws:SourceArn" = [local.trail_bucket_arn] } }
-      },
-      {
+        Condition = { ArnEquals = { "aws:SourceArn" = source } }
+      }],
+      [{
         Sid       = "OnlyTls"
         Effect    = "Deny"
         Principal = "*"
         Action    = "sqs:*"
         Resource  = local.queue_arn
-        Condition = { Bool = { "aws:SecureTransport" = ["false"] } }
-      },
-    ]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }],
+    )
   }
 }
 
@@ -70,6 +74,31 @@ resource "aws_s3_bucket_notification" "trail" {
     filter_prefix = local.trail_prefix
     filter_suffix = ".json.gz"
   }
+
+  depends_on = [aws_sqs_queue_policy.logs]
+}
+
+resource "aws_cloudwatch_event_rule" "trail" {
+  count = var.trail.announced_by == "eventbridge" ? 1 : 0
+
+  name        = local.trail_rule
+  description = "countersign: files of the trail"
+  tags        = var.tags
+  event_pattern = jsonencode({
+    source        = ["aws.s3"]
+    "detail-type" = ["Object Created"]
+    detail = {
+      bucket = { name = [local.trail_bucket] }
+      object = { key = [{ wildcard = "${local.trail_prefix}*.json.gz" }] }
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "trail" {
+  count = var.trail.announced_by == "eventbridge" ? 1 : 0
+
+  rule = aws_cloudwatch_event_rule.trail[0].name
+  arn  = aws_sqs_queue.logs.arn
 
   depends_on = [aws_sqs_queue_policy.logs]
 }

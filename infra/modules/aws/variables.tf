@@ -96,8 +96,9 @@ variable "architecture" {
 variable "trail" {
   description = <<-EOT
     Where CloudTrail's files are. An existing trail: its `bucket`, the `prefix` before AWSLogs/, the `kms_key_arn` that
-    encrypts it, and `announced_by`: "bucket" (this module sets the bucket's notifications, all of them), "sns" (a topic
-    that the bucket or trail already announces to: `topic_arn`), or "nobody" (route the queue in the output yourself).
+    encrypts it, and `announced_by`: "bucket" (this module sets the bucket's notifications, all of them: those that stand
+    there go), "eventbridge" (the bucket sends its events to EventBridge already), "sns" (the bucket announces to the
+    topic `topic_arn` already), or "nobody" (route the queue in the output yourself).
     `create` makes a trail and its bucket: of all regions and validated, of the whole organization where `organization`.
     A second trail over the same events is billed.
   EOT
@@ -118,8 +119,8 @@ variable "trail" {
     error_message = "trail needs either create = true or the bucket of an existing trail."
   }
   validation {
-    condition     = contains(["bucket", "sns", "nobody"], var.trail.announced_by)
-    error_message = "trail.announced_by must be \"bucket\", \"sns\" or \"nobody\"."
+    condition     = contains(["bucket", "eventbridge", "sns", "nobody"], var.trail.announced_by)
+    error_message = "trail.announced_by must be \"bucket\", \"eventbridge\", \"sns\" or \"nobody\"."
   }
   validation {
     condition     = (var.trail.announced_by == "sns") == (var.trail.topic_arn != null)
@@ -167,25 +168,19 @@ variable "reach" {
   default = {}
 }
 
-variable "web_identity_federation" {
-  description = "Whether to switch on the account's outbound web identity federation, through which Azure is reached. It is one switch for the whole account, which destroying this module would switch off: where it is on already, give web_identity_issuer instead."
-  type        = bool
-  default     = false
-}
-
 variable "web_identity_issuer" {
-  description = "The account's issuer, where its outbound web identity federation is on already (aws iam get-outbound-web-identity-federation-info)."
+  description = "Issuer of the account's outbound web identity federation (https://….tokens.sts.global.api.aws), where it is on already. Where null and Azure is to be reached, this module switches it on, for the whole account, and off again when it is destroyed."
   type        = string
   default     = null
 
   validation {
-    condition     = var.web_identity_issuer == null || !var.web_identity_federation
-    error_message = "web_identity_issuer is for accounts whose federation is not switched on here."
+    condition     = can(regex("^https://", coalesce(var.web_identity_issuer, "https://")))
+    error_message = "web_identity_issuer must begin with https://."
   }
 }
 
 variable "schedules" {
-  description = "When anchor and verify run: expressions of EventBridge Scheduler."
+  description = "When anchor and verify run: expressions of EventBridge Scheduler. An alarm tells when half an hour passes without the one, or a day without the other."
   type = object({
     anchor = optional(string, "rate(5 minutes)")
     verify = optional(string, "rate(1 day)")

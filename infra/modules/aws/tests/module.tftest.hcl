@@ -80,6 +80,10 @@ run "governance_by_default" {
     condition     = aws_s3_bucket_lifecycle_configuration.sealed["aws"].rule[0].expiration[0].days > 365
     error_message = "Nothing expires before its lock ends."
   }
+  assert {
+    condition     = aws_s3_bucket_lifecycle_configuration.sealed["aws"].rule[0].filter[0].prefix == "segments/"
+    error_message = "Records expire; what later records lean on does not."
+  }
 }
 
 run "off_locks_nothing" {
@@ -254,6 +258,45 @@ run "a_topic_announces" {
   assert {
     condition     = length(aws_s3_bucket_notification.trail) == 0 && aws_sns_topic_subscription.logs[0].topic_arn == "arn:aws:sns:eu-central-1:111122223333:trail"
     error_message = "The bucket's own notifications are left alone."
+  }
+}
+
+run "eventbridge_announces" {
+  variables {
+    trail = { bucket = "trail", prefix = "org/", announced_by = "eventbridge" }
+  }
+  assert {
+    condition     = length(aws_s3_bucket_notification.trail) == 0 && aws_cloudwatch_event_target.trail[0].arn == aws_sqs_queue.logs.arn
+    error_message = "The bucket's own notifications are left alone."
+  }
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.trail[0].event_pattern).detail == { bucket = { name = ["trail"] }, object = { key = [{ wildcard = "org/AWSLogs/*.json.gz" }] } }
+    error_message = "Only files of the trail come to the queue."
+  }
+  assert {
+    condition     = jsondecode(aws_sqs_queue_policy.logs.policy).Statement[0].Condition.ArnEquals["aws:SourceArn"] == "arn:aws:events:eu-central-1:111122223333:rule/countersign-trail-files"
+    error_message = "Only that rule may send."
+  }
+}
+
+run "nobody_announces" {
+  variables {
+    trail = { bucket = "trail", announced_by = "nobody" }
+  }
+  assert {
+    condition     = length(jsondecode(aws_sqs_queue_policy.logs.policy).Statement) == 1 && strcontains(join("", output.not_protected), "nothing announces")
+    error_message = "Nobody may send, and it is said."
+  }
+}
+
+run "an_issuer_that_is_on_already" {
+  variables {
+    reach               = { azure = { tenant_id = "11111111-2222-3333-4444-555555555555", client_id = "66666666-7777-8888-9999-000000000000" } }
+    web_identity_issuer = "https://1.tokens.sts.global.api.aws"
+  }
+  assert {
+    condition     = length(aws_iam_outbound_web_identity_federation.account) == 0 && output.identity.issuer == "https://1.tokens.sts.global.api.aws"
+    error_message = "The account's switch is left alone."
   }
 }
 
