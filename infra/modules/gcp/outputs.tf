@@ -36,7 +36,7 @@ output "report_settings" {
 
 output "mail_password" {
   description = "The address of the mail server's password for the table [mail]; null where there is none."
-  value       = var.mail_password_secret == null ? null : "gcpsecret:projects/${var.project_id}/secrets/${var.mail_password_secret}"
+  value       = var.mail_password_secret == null ? null : local.mail_password
 }
 
 output "identity" {
