@@ -6,6 +6,8 @@
 #[cfg(feature = "emulators")]
 mod clouds;
 mod corpus;
+#[cfg(feature = "emulators")]
+mod functions;
 mod proofs;
 mod real;
 mod stand_ins;
