@@ -102,6 +102,14 @@ pub enum Command {
         Sorted by each record's own time (else by when it was sealed). Signatures of segments\n\
         are checked; whether anything is missing is for `verify` to say.")]
     Log(Log),
+    /// Say what is not yet protected, per chain and cloud, in words
+    #[command(after_help = "Examples:\n  \
+        countersign doctor\n\n\
+        Looks at the settings, at the stores' own settings and at how far the chains are\n\
+        countersigned; each remark says what mends it. Whether the history holds is for `verify`\n\
+        to say. Needs read access and the policy, no keys. Exit status: 0 nothing is open; 1\n\
+        something is; 2 something could not be read.")]
+    Doctor,
     /// Watch three clouds being sealed, countersigned, tampered with and caught
     #[command(after_help = "Examples:\n  \
         countersign demo\n  \

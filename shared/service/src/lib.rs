@@ -10,6 +10,7 @@ pub mod attest;
 pub mod chain;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 mod files;
 mod find;
 #[cfg(feature = "function")]

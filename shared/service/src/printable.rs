@@ -15,9 +15,45 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Such a text in lines of at most `room` characters, broken at spaces; a word
+/// that is longer goes on on the next line.
+pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in printable(text).split(' ') {
+        let mut word = word;
+        loop {
+            let used = line.chars().count();
+            let space = usize::from(used > 0);
+            if used + space + word.chars().count() <= room {
+                if space == 1 {
+                    line.push(' ');
+                }
+                line.push_str(word);
+                break;
+            }
+            if used == 0 {
+                let (cut, _) = word.char_indices().nth(room).unwrap_or((word.len(), ' '));
+                line.push_str(&word[..cut]);
+                word = &word[cut..];
+            }
+            lines.push(std::mem::take(&mut line));
+        }
+    }
+    lines.push(line);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_break_at_spaces_and_long_words_go_on() {
+        assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrapped("abcdefgh i", 3), ["abc", "def", "gh", "i"]);
+        assert_eq!(wrapped("", 3), [""]);
+    }
 
     #[test]
     fn what_would_steer_a_terminal_is_replaced() {

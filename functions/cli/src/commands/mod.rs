@@ -4,6 +4,7 @@ mod anchor;
 mod canonicalize;
 mod check;
 mod demo;
+mod doctor;
 mod init;
 mod log;
 mod pages;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> Outcome {
         Command::Check(args) => check::run(common, args),
         Command::Canonicalize => canonicalize::run(),
         Command::Log(args) => block_on(log::run(common, args)),
+        Command::Doctor => block_on(doctor::run(common)),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { command } => pages::man(command.as_deref()),

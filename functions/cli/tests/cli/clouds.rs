@@ -20,15 +20,15 @@ const TOLD_WITHIN: Duration = Duration::from_secs(30);
 const NEVER: &str = "2098-12-31T00:00:00Z";
 
 /// A chain in each cloud, and what the environment must say.
-struct Over {
-    clouds: Clouds,
+pub struct Over {
+    pub clouds: Clouds,
     environment: Vec<(&'static str, String)>,
     /// The name of all buckets, containers and secrets.
-    name: String,
+    pub name: String,
 }
 
 impl Over {
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         stand_in("STANDIN_S3")?;
         let address = |variable: &str| stand_in(variable).unwrap();
         let name = fresh_name("errors").unwrap();

@@ -7,6 +7,9 @@
 #[cfg(feature = "emulators")]
 mod clouds;
 #[cfg(feature = "emulators")]
+mod deploy;
+mod doctor;
+#[cfg(feature = "emulators")]
 mod emulated;
 #[cfg(unix)]
 mod hostile;

@@ -9,7 +9,7 @@ use super::summary::{
     MAX_CAUSES, age, cause_title, causes, count, expected_heads, pairs, reasons, requests_text,
     sentence, short, size_text, state_word, tail,
 };
-use crate::printable;
+use crate::printable::{printable, wrapped};
 
 const WIDTH: usize = 80;
 /// Names in tables are not cut further than this.
@@ -260,34 +260,12 @@ impl Text {
         }
     }
 
-    /// Breaks text at spaces; what has none goes on on the next line.
     fn paragraph(&mut self, indent: &str, text: &str) {
-        let room = WIDTH - indent.len();
         let mut start = indent.to_owned();
-        let mut line = String::new();
-        for word in printable(text).split(' ') {
-            let mut word = word;
-            loop {
-                let used = line.chars().count();
-                let space = usize::from(used > 0);
-                if used + space + word.chars().count() <= room {
-                    if space == 1 {
-                        line.push(' ');
-                    }
-                    line.push_str(word);
-                    break;
-                }
-                if used == 0 {
-                    let (cut, _) = word.char_indices().nth(room).unwrap_or((word.len(), ' '));
-                    line.push_str(&word[..cut]);
-                    word = &word[cut..];
-                }
-                self.line(&format!("{start}{line}"));
-                line.clear();
-                start = " ".repeat(indent.len());
-            }
+        for line in wrapped(text, WIDTH - indent.len()) {
+            self.line(&format!("{start}{line}"));
+            start = " ".repeat(indent.len());
         }
-        self.line(&format!("{start}{line}"));
     }
 
     fn line(&mut self, line: &str) {

@@ -1,0 +1,36 @@
+output "settings" {
+  description = "countersign.toml."
+  value = join("\n", compact([
+    "domain = ${jsonencode(var.domain)}\n",
+    module.aws.settings,
+    module.azure.settings,
+    module.aws.report_settings,
+    var.mail == null ? "" : join("\n", concat(
+      [
+        "[mail]",
+        "server = ${jsonencode(var.mail.server)}",
+        "tls = ${jsonencode(var.mail.tls)}",
+        "from = ${jsonencode(var.mail.from)}",
+        "to = ${jsonencode(var.mail.to)}",
+        "when = ${jsonencode(var.mail.when)}",
+      ],
+      var.mail.user == null ? [] : ["user = ${jsonencode(var.mail.user)}", "password = \"awssecret:${var.mail.password_secret}\""],
+      [""],
+    )),
+  ]))
+}
+
+output "functions" {
+  description = "The functions that are deployed."
+  value       = local.functions
+}
+
+output "chains" {
+  description = "The names of the chains."
+  value       = concat(module.aws.chains, module.azure.chains)
+}
+
+output "not_protected" {
+  description = "What this configuration leaves open."
+  value       = concat(["Two clouds: each chain has one witness."], module.aws.not_protected, module.azure.not_protected)
+}
