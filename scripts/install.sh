@@ -83,7 +83,11 @@ need_go() {
 need_cargo_lambda() {
     need_python
     install_once "cargo-lambda-$cargo_lambda_version" venv "cargo-lambda==$cargo_lambda_version"
-    cargo_lambda=$cache/cargo-lambda-$cargo_lambda_version/bin/cargo-lambda
+    cargo_lambda=$(cargo_lambda_path)
+}
+
+cargo_lambda_path() {
+    echo "$cache/cargo-lambda-$cargo_lambda_version/bin/cargo-lambda"
 }
 
 # Sets `cargo_cyclonedx`, which lists what a package is made of.

@@ -6,6 +6,8 @@
 #[cfg(feature = "emulators")]
 mod clouds;
 mod corpus;
+#[cfg(feature = "emulators")]
+mod functions;
 mod packages;
 mod proofs;
 mod real;

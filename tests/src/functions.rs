@@ -23,14 +23,19 @@ pub struct Program {
 impl Program {
     /// Starts a program in the folder of its settings, with these variables alone.
     pub fn start(binary: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(binary);
+        command.env_clear().envs(variables.iter().copied());
+        Self::run(command, folder)
+    }
+
+    /// Runs a command in a folder, where its log is kept as well.
+    pub(crate) fn run(mut command: Command, folder: &Path) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let log = folder.join(format!("program-{number}.log"));
         let out = File::create(&log).unwrap();
-        let child = Command::new(binary)
+        let child = command
             .current_dir(folder)
-            .env_clear()
-            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stderr(out.try_clone().unwrap())
             .stdout(out)
@@ -63,6 +68,20 @@ impl Program {
             std::thread::sleep(Duration::from_millis(20));
         }
         self
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// The most memory that it had so far, in bytes.
+    pub fn peak_bytes(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(status).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.unwrap().trim().strip_suffix(" kB").unwrap();
+        peak.parse::<u64>().unwrap() * 1024
     }
 
     /// Ends it at once, wherever it is.
@@ -105,6 +124,26 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A program of this workspace by its name, as `cargo test --workspace` builds it
+/// beside the tests, or from the folder that `FUNCTIONS` names.
+///
+/// # Panics
+///
+/// Where it is not built.
+pub fn built(name: &str) -> String {
+    let own = std::env::current_exe().unwrap();
+    // The tests are in `deps`, the programs above it.
+    let beside = own.parent().and_then(Path::parent).unwrap().to_owned();
+    let folder = std::env::var_os("FUNCTIONS").map_or(beside, PathBuf::from);
+    let path = folder.join(name);
+    assert!(
+        path.exists(),
+        "{} is not built: run cargo test --workspace --all-features --no-run",
+        path.display()
+    );
+    path.to_str().unwrap().to_owned()
 }
 
 /// A port that was free a moment ago.

@@ -25,6 +25,9 @@ use countersign_store::emulators::Emulators;
 use serde_json::Value;
 
 pub mod functions;
+pub mod gate;
+pub mod lambda;
+pub mod mails;
 pub mod stand_ins;
 pub mod targets;
 
@@ -82,6 +85,24 @@ impl Clouds {
     /// it that write to them.
     pub async fn today() -> Self {
         Self::begun_at(SystemClock.unix_millis()).await
+    }
+
+    /// Three chains with a record each, countersigned, of which the keys of one
+    /// cloud alone are left: what that cloud's scheduled functions have.
+    pub async fn with_keys_of(cloud: &str) -> Self {
+        let clouds = Self::today().await;
+        for chain in CLOUDS {
+            let event = ("x".to_owned(), b"{\"n\":1}".to_vec());
+            let (_, errors) = clouds.seal(chain, vec![event]).await;
+            assert!(errors.is_empty(), "{errors:?}");
+        }
+        clouds.anchor().await;
+        for other in CLOUDS.into_iter().filter(|other| *other != cloud) {
+            for key in [other.to_owned(), format!("{other}-witness")] {
+                fs::remove_file(clouds.path(&format!("keys/{key}.seed"))).unwrap();
+            }
+        }
+        clouds
     }
 
     async fn begun_at(unix_millis: u64) -> Self {

@@ -12,6 +12,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use countersign_service::function::ended;
 use tracing::Instrument;
 
 /// A batch of an Event Hub is some MB of base64; axum's own limit is 2 MB.
@@ -79,15 +80,4 @@ fn port(variable: impl Fn(&str) -> Option<String>) -> io::Result<u16> {
             "FUNCTIONS_CUSTOMHANDLER_PORT names no port: the host of Azure Functions sets it",
         )
     })
-}
-
-/// When the platform ends the process: what runs is finished first.
-async fn ended() {
-    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    match terminate {
-        Ok(mut terminate) => {
-            terminate.recv().await;
-        }
-        Err(_) => std::future::pending().await,
-    }
 }

@@ -16,6 +16,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use countersign_service::function::ended;
 use tracing::Instrument;
 
 /// Pub/Sub pushes 10 MB at most, which base64 makes a third larger.
@@ -72,16 +73,5 @@ async fn invoke<F: Function>(
     match function.call(body, text("ce-type")).instrument(span).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
-    }
-}
-
-/// When the platform ends the process: it gives ten seconds.
-async fn ended() {
-    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    match terminate {
-        Ok(mut terminate) => {
-            terminate.recv().await;
-        }
-        Err(_) => std::future::pending().await,
     }
 }

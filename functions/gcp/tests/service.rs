@@ -53,6 +53,13 @@ async fn pushes_are_sealed_once_with_or_without_eventarc() {
         "{told:?}"
     );
     assert!(told.iter().any(|line| line["severity"] == "INFO"));
+    let took = told
+        .iter()
+        .filter(|line| line["message"] == "took deliveries")
+        .map(|line| (&line["records"], &line["bytes"]))
+        .collect::<Vec<_>>();
+    let bytes = json!(br#"{"insertId":"a","n":1.50}"#.len());
+    assert_eq!(took, [(&json!(1), &bytes), (&json!(0), &bytes)]);
     assert_eq!(
         clouds.anchored_and_verified().await.result,
         Verdict::Verified
@@ -157,16 +164,7 @@ async fn real_log_entries_are_sealed_as_they_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schedules_anchor_and_verify_with_the_keys_of_google_cloud_alone() {
-    let clouds = Clouds::today().await;
-    for cloud in ["aws", "azure", "gcp"] {
-        clouds
-            .seal(cloud, vec![("x".to_owned(), b"{\"n\":1}".to_vec())])
-            .await;
-    }
-    clouds.anchor().await;
-    for key in ["aws", "azure", "aws-witness", "azure-witness"] {
-        fs::remove_file(clouds.path(&format!("keys/{key}.seed"))).unwrap();
-    }
+    let clouds = Clouds::with_keys_of("gcp").await;
     for binary in [
         env!("CARGO_BIN_EXE_gcp-anchor"),
         env!("CARGO_BIN_EXE_gcp-verify"),

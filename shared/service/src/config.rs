@@ -132,7 +132,9 @@ pub struct OutsideWitness {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("{path}: {error}; give its place with --config, or make one (README, \"Settings\")")]
+    #[error(
+        "{path}: {error}; give its place with --config or COUNTERSIGN_CONFIG, or make one (README, \"Use it\")"
+    )]
     Read {
         /// The file.
         path: String,

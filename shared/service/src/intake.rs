@@ -3,7 +3,6 @@
 
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
-use std::time::Instant;
 
 use countersign_sources::trigger::{Content, Delivery, Object};
 use countersign_sources::{FileInput, Input};
@@ -94,6 +93,8 @@ pub struct Taken {
     pub duplicates: u64,
     /// Records that were sealed now.
     pub records: u64,
+    /// Bytes of the deliveries as they came.
+    pub bytes: u64,
     /// Their first leaf and the one after their last, where there are any: with
     /// several shards or writers others may stand between.
     pub leaves: Option<(u64, u64)>,
@@ -106,6 +107,7 @@ impl Taken {
             deliveries: self.deliveries + other.deliveries,
             duplicates: self.duplicates + other.duplicates,
             records: self.records + other.records,
+            bytes: self.bytes + other.bytes,
             leaves: match (self.leaves, other.leaves) {
                 (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
                 (a, b) => a.or(b),
@@ -157,8 +159,6 @@ impl Intake {
     /// The first that was met; what did get through is recognized as a duplicate
     /// when it comes again.
     pub async fn take(&self, deliveries: Vec<Delivery>) -> Result<Taken, IntakeError> {
-        let began = Instant::now();
-        let count = deliveries.len();
         let mut results = stream::iter(deliveries)
             .map(|delivery| self.take_one(delivery))
             .buffer_unordered(AT_A_TIME);
@@ -170,18 +170,6 @@ impl Intake {
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (start, end) = taken.leaves.unwrap_or_default();
-        tracing::info!(
-            deliveries = count,
-            durable = taken.deliveries,
-            duplicates = taken.duplicates,
-            records = taken.records,
-            start,
-            end,
-            millis,
-            "took deliveries"
-        );
         match failed {
             Some(error) => Err(error),
             None => Ok(taken),
@@ -195,14 +183,18 @@ impl Intake {
 
     async fn take_one(&self, delivery: Delivery) -> Result<Taken, IntakeError> {
         let Delivery { id, from, content } = delivery;
-        let input: Box<dyn Input> = match content {
-            Content::Bytes(bytes) => Box::new(bytes),
+        let (input, bytes): (Box<dyn Input>, u64) = match content {
+            Content::Bytes(bytes) => {
+                let count = bytes.len() as u64;
+                (Box::new(bytes), count)
+            }
             Content::Object(object) => self.fetch(&from, &object).await?,
         };
         let incoming = Incoming { from, id, input };
         let receipts = self.group.seal(incoming).await?;
         let mut taken = Taken {
             deliveries: 1,
+            bytes,
             ..Taken::default()
         };
         let mut sealed_now = false;
@@ -220,7 +212,12 @@ impl Intake {
         Ok(taken)
     }
 
-    async fn fetch(&self, from: &str, object: &Object) -> Result<Box<dyn Input>, IntakeError> {
+    /// The object and its size.
+    async fn fetch(
+        &self,
+        from: &str,
+        object: &Object,
+    ) -> Result<(Box<dyn Input>, u64), IntakeError> {
         let Some(logs) = &self.logs else {
             return Err(IntakeError::NoLogs {
                 from: from.to_owned(),
@@ -239,15 +236,15 @@ impl Intake {
         if object.bytes.is_some_and(|bytes| bytes <= MEMORY_BYTES) {
             let mut bytes = Vec::new();
             match logs.fetch(&asked, MEMORY_BYTES, &mut bytes).await {
-                Ok(_) => return Ok(Box::new(bytes)),
+                Ok(count) => return Ok((Box::new(bytes), count)),
                 Err(GetError::TooLarge { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         let mut file = tempfile::tempfile().map_err(spool)?;
-        logs.fetch(&asked, MAX_STORED_BYTES, &mut file).await?;
+        let count = logs.fetch(&asked, MAX_STORED_BYTES, &mut file).await?;
         file.flush().map_err(spool)?;
         file.seek(SeekFrom::Start(0)).map_err(spool)?;
-        Ok(Box::new(FileInput::new(file)))
+        Ok((Box::new(FileInput::new(file)), count))
     }
 }

@@ -23,7 +23,7 @@ const VARIABLES: [&str; 8] = [
 
 /// What came: the variable of the stand-in that it was for, method, and path
 /// with query.
-pub(super) type Requests = Arc<Mutex<Vec<(&'static str, String)>>>;
+pub(crate) type Requests = Arc<Mutex<Vec<(&'static str, String)>>>;
 
 struct Front {
     variable: &'static str,
@@ -32,14 +32,14 @@ struct Front {
 }
 
 /// A front before each of the stand-ins.
-pub(super) struct Fronts {
-    pub(super) emulators: Emulators,
+pub(crate) struct Fronts {
+    pub(crate) emulators: Emulators,
     seen: Requests,
     _servers: Vec<Local>,
 }
 
 impl Fronts {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (mut servers, mut file) = (Vec::new(), String::new());
         let seen = Requests::default();
         for variable in VARIABLES {
@@ -61,7 +61,7 @@ impl Fronts {
     }
 
     /// What came since the last time.
-    pub(super) fn take(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn take(&self) -> Vec<(&'static str, String)> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn gcp_kms() -> String {
 }
 
 /// Places for a new seed in each cloud's store of secrets.
-pub(super) fn secrets(name: &str) -> [String; 3] {
+pub(crate) fn secrets(name: &str) -> [String; 3] {
     let name = fresh_name(name).unwrap();
     [
         format!("awssecret:{name}"),

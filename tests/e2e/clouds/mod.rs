@@ -3,8 +3,8 @@
 
 mod constant;
 mod faults;
-mod front;
-mod keys;
+pub(crate) mod front;
+pub(crate) mod keys;
 mod long;
 mod mixes;
 mod races;
@@ -23,22 +23,22 @@ use countersign_store::{Expected, Lock, ObjectPages};
 use countersign_tests::{Clouds, stand_in};
 
 /// The stand-ins, where they are up.
-fn emulators() -> Option<Emulators> {
+pub(crate) fn emulators() -> Option<Emulators> {
     stand_in("STANDIN_S3")?;
     Some(Emulators::from_environment().unwrap())
 }
 
 /// Sealed and head stores of one cloud, made as who deploys makes them.
 #[derive(Debug, Clone)]
-struct Ground {
+pub(crate) struct Ground {
     cloud: &'static str,
-    sealed: String,
-    head: String,
+    pub(crate) sealed: String,
+    pub(crate) head: String,
 }
 
 impl Ground {
     /// New ones in that cloud.
-    async fn new(emulators: &Emulators, cloud: &'static str) -> Self {
+    pub(crate) async fn new(emulators: &Emulators, cloud: &'static str) -> Self {
         let name = fresh_name("e2e").unwrap();
         let state = format!("{name}-state");
         let keep = Expected {
@@ -93,7 +93,7 @@ impl Ground {
     }
 
     /// A chain that stands here.
-    fn chain(&self, name: &str, key: &str) -> String {
+    pub(crate) fn chain(&self, name: &str, key: &str) -> String {
         let Self {
             cloud,
             sealed,
@@ -105,7 +105,7 @@ impl Ground {
     }
 
     /// This cloud's witness, whose anchors' records stand in that chain.
-    fn witness(&self, chain: &str, key: &str) -> String {
+    pub(crate) fn witness(&self, chain: &str, key: &str) -> String {
         let Self {
             cloud,
             sealed,
@@ -118,17 +118,17 @@ impl Ground {
 }
 
 /// The first line of settings.
-fn domain(name: &str) -> String {
+pub(crate) fn domain(name: &str) -> String {
     format!("domain = \"{name}.example.org\"\n")
 }
 
 /// One chain and nothing else.
-fn alone(ground: &Ground) -> String {
+pub(crate) fn alone(ground: &Ground) -> String {
     domain("audit") + &ground.chain("alone", "file:alone.seed")
 }
 
 /// Deliveries of one record each.
-fn deliveries(of: &str, count: usize) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn deliveries(of: &str, count: usize) -> Vec<(String, Vec<u8>)> {
     (0..count)
         .map(|nth| {
             let event = format!("{{\"by\":\"{of}\",\"nth\":{nth}}}");
@@ -160,7 +160,7 @@ async fn stored(clouds: &Clouds, chain: &str) -> BTreeMap<String, usize> {
 }
 
 /// A whole verification, which must be well.
-async fn verified(clouds: &Clouds) -> Report {
+pub(crate) async fn verified(clouds: &Clouds) -> Report {
     let report = clouds.report_of(&clouds.deployment().await).await;
     assert_eq!(
         report.result,
@@ -179,6 +179,6 @@ async fn anchored(clouds: &Clouds) {
 }
 
 /// Milliseconds of the machine's clock, to measure with.
-fn now_millis() -> u64 {
+pub(crate) fn now_millis() -> u64 {
     SystemClock.unix_millis()
 }

@@ -51,6 +51,10 @@ impl Answer {
             .map_or("", |value| value.to_str().unwrap())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
     /// What is between the XML element's tags.
     pub(crate) fn element(&self, name: &str) -> String {
         let text = self.text();

@@ -1,6 +1,8 @@
 //! Publishes the chains of AWS and countersigns those of the other clouds, on a
 //! schedule.
 
+use std::process::ExitCode;
+
 use countersign_aws::{Function, serve};
 use countersign_core::record::Cloud;
 use countersign_service::chain::Deployment;
@@ -9,7 +11,7 @@ use countersign_service::telemetry::Platform;
 use lambda_runtime::Error;
 use serde_json::Value;
 
-fn main() -> Result<(), Error> {
+fn main() -> ExitCode {
     function::run(Platform::Aws, begin())
 }
 

@@ -1,5 +1,7 @@
 //! Verifies every chain, seals and mails the report, on a schedule.
 
+use std::process::ExitCode;
+
 use countersign_aws::{Function, serve};
 use countersign_service::chain::Deployment;
 use countersign_service::function::{self, settings, verify};
@@ -7,7 +9,7 @@ use countersign_service::telemetry::Platform;
 use lambda_runtime::Error;
 use serde_json::Value;
 
-fn main() -> Result<(), Error> {
+fn main() -> ExitCode {
     function::run(Platform::Aws, begin())
 }
 

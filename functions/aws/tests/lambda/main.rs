@@ -85,6 +85,24 @@ async fn of_a_queue_only_what_failed_comes_again() {
     let expected = json!({"batchItemFailures": [{"itemIdentifier": "bad"}]});
     assert_eq!(outcome, Outcome::Answer(expected), "{}", program.text());
     assert_eq!(clouds.logs("aws").len(), 2);
+    // One line a batch.
+    let told = program.lines();
+    let took = told
+        .iter()
+        .filter(|line| line["message"] == "took deliveries")
+        .collect::<Vec<_>>();
+    let [took] = &took[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(
+        (&took["deliveries"], &took["records"]),
+        (&json!(2), &json!(2))
+    );
+    assert!(
+        took["bytes"].as_u64() > Some(0) && took["millis"].is_u64(),
+        "{took}"
+    );
+    assert!(told.iter().any(|line| line["FailedCalls"] == 1), "{told:?}");
     // An object that cannot be read is one that failed.
     let s3 = json!({"Records": [{"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
         "s3": {"bucket": {"name": "trail"}, "object": {"key": "x.json.gz", "size": 1}}}]});
@@ -142,16 +160,7 @@ async fn a_function_that_is_killed_loses_nothing_and_seals_nothing_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schedules_anchor_and_verify_with_the_keys_of_aws_alone() {
-    let clouds = Clouds::today().await;
-    for cloud in ["aws", "azure", "gcp"] {
-        clouds
-            .seal(cloud, vec![("x".to_owned(), b"{\"n\":1}".to_vec())])
-            .await;
-    }
-    clouds.anchor().await;
-    for key in ["azure", "gcp", "azure-witness", "gcp-witness"] {
-        fs::remove_file(clouds.path(&format!("keys/{key}.seed"))).unwrap();
-    }
+    let clouds = Clouds::with_keys_of("aws").await;
     let event = json!({"source": "aws.scheduler"});
     for binary in [
         env!("CARGO_BIN_EXE_aws-anchor"),

@@ -1,6 +1,7 @@
 //! Seals the messages of an Event Hub: Azure Activity, Entra and resource logs.
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -13,7 +14,7 @@ use countersign_sources::trigger::azure::{Hub, decode};
 /// The trigger's name in `function.json`.
 const BINDING: &str = "events";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     function::run(Platform::Azure, begin())
 }
 

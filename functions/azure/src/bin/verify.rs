@@ -1,6 +1,7 @@
 //! Verifies every chain, seals and mails the report, on a timer.
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use axum::body::Bytes;
 use countersign_azure::{Function, serve};
@@ -8,7 +9,7 @@ use countersign_service::chain::Deployment;
 use countersign_service::function::{self, settings, verify};
 use countersign_service::telemetry::Platform;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     function::run(Platform::Azure, begin())
 }
 

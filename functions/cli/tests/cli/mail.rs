@@ -1,77 +1,11 @@
 //! The report by mail, over a real mail server.
 
 use std::fs::Permissions;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 
+use countersign_tests::mails::{Mails, address};
+
 use super::*;
-
-/// A stand-in's address; none, said on stderr, where it does not run.
-fn stand_in(variable: &str) -> Option<String> {
-    let found = std::env::var(variable)
-        .ok()
-        .filter(|found| !found.is_empty());
-    if found.is_none() {
-        let required = std::env::var_os("STANDINS").is_some_and(|value| value == "required");
-        assert!(!required, "{variable} is not set: run scripts/services up");
-        eprintln!("skipped: {variable} is not set (scripts/services starts what it names)");
-    }
-    found
-}
-
-/// A mail server with its web API.
-struct Mails {
-    smtp: String,
-    api: String,
-    authority: String,
-}
-
-impl Mails {
-    fn found() -> Option<Self> {
-        Some(Self {
-            smtp: stand_in("STANDIN_SMTP")?,
-            api: stand_in("STANDIN_MAIL")?,
-            authority: stand_in("STANDIN_MAIL_CA")?,
-        })
-    }
-
-    fn port(&self) -> &str {
-        self.smtp.rsplit_once(':').unwrap().1
-    }
-
-    fn get(&self, path: &str) -> Vec<u8> {
-        let host = self.api.strip_prefix("http://").unwrap();
-        let mut stream = TcpStream::connect(host).unwrap();
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let end = answer
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .unwrap();
-        assert!(answer.starts_with(b"HTTP/1.0 200"), "{path}");
-        answer.split_off(end + 4)
-    }
-
-    fn json(&self, path: &str) -> Value {
-        serde_json::from_slice(&self.get(path)).unwrap()
-    }
-
-    /// The mails to an address.
-    fn to(&self, address: &str) -> Vec<Value> {
-        let found = self.json(&format!("/api/v1/search?query=to:{address}"));
-        let found = found["messages"].as_array().unwrap().clone();
-        let id = |mail: &Value| mail["ID"].as_str().unwrap().to_owned();
-        let message = |mail: Value| self.json(&format!("/api/v1/message/{}", id(&mail)));
-        found.into_iter().map(message).collect()
-    }
-}
-
-/// An address that no other test has.
-fn address(test: &str) -> String {
-    format!("{test}-{}@example.org", std::process::id())
-}
 
 /// Three clouds with a record each, anchored.
 fn sealed() -> Clouds {
@@ -139,10 +73,10 @@ fn the_report_is_mailed_over_tls_with_all_that_a_reader_needs() {
     let attachments = mail["Attachments"].as_array().unwrap();
     let names: Vec<_> = attachments.iter().map(|one| &one["FileName"]).collect();
     assert_eq!(names, ["report.html", "report.json"]);
+    let report = mails.attached(mail, "report.json");
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["result"], "verified");
     let id = mail["ID"].as_str().unwrap();
-    let part = attachments[1]["PartID"].as_str().unwrap();
-    let json = mails.json(&format!("/api/v1/message/{id}/part/{part}"));
-    assert_eq!(json["result"], "verified");
     let headers = mails.json(&format!("/api/v1/message/{id}/headers"));
     assert_eq!(headers["Auto-Submitted"][0], "auto-generated");
     assert!(

@@ -2,6 +2,7 @@
 //! schedule.
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use axum::body::Bytes;
 use countersign_core::record::Cloud;
@@ -10,7 +11,7 @@ use countersign_service::chain::Deployment;
 use countersign_service::function::{self, anchor, settings};
 use countersign_service::telemetry::Platform;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     function::run(Platform::Gcp, begin())
 }
 

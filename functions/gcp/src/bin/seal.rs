@@ -2,6 +2,7 @@
 //! and the objects that a sink writes to a bucket.
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -12,7 +13,7 @@ use countersign_service::telemetry::Platform;
 use countersign_sources::trigger::gcp::decode;
 use countersign_store::gcp::{Access, GcsLogs};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     function::run(Platform::Gcp, begin())
 }
 

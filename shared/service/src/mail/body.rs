@@ -24,7 +24,7 @@ const FONT: &str =
 const CELL: &str =
     "padding:4px 12px 4px 0;text-align:left;vertical-align:top;border-bottom:1px solid #d8dee4";
 const HEADING: &str = "font-size:16px;margin:24px 0 6px";
-const CODE: &str = "font-family:Menlo,Consolas,monospace;font-size:12px;word-break:break-all";
+const CODE: &str = "font-family:Menlo,Consolas,monospace;font-size:12px";
 
 /// `[countersign] FAILED audit.example.org: aws, 2 findings (2026-11-24 06:00Z)`
 pub(super) fn subject(report: &Report) -> String {
@@ -121,7 +121,8 @@ fn page(body: Markup) -> String {
                 meta name="color-scheme" content="light";
             }
             body style="margin:0;padding:16px;background:#ffffff" {
-                div style=(format!("max-width:720px;{FONT}")) { (body) }
+                // Names of objects and addresses are longer than a line.
+                div style=(format!("max-width:720px;overflow-wrap:anywhere;{FONT}")) { (body) }
             }
         }
     };
@@ -234,7 +235,7 @@ fn anchors(report: &Report) -> Markup {
 
 fn table<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> Markup {
     html! {
-        table cellspacing="0" style="border-collapse:collapse" {
+        table cellspacing="0" style="border-collapse:collapse;overflow-wrap:normal" {
             tr { @for title in head { th style=(CELL) { (title) } } }
             @for row in rows {
                 tr { @for cell in &row { td style=(CELL) { (cut(cell)) } } }

@@ -323,7 +323,10 @@ impl Bridge<'_> {
                     return Err(unknown("it has no id"));
                 };
                 let bytes = bytes_of(detail);
-                if !bytes.starts_with(b"{") || bytes[1..].trim_ascii() == b"}" {
+                let Some(members) = bytes.strip_prefix(b"{") else {
+                    return Err(unknown(&format!("the detail of its `{kind}` is no object")));
+                };
+                if members.trim_ascii() == b"}" {
                     return Err(unknown(&format!("the detail of its `{kind}` is empty")));
                 }
                 brought.deliveries.push(Delivery {
