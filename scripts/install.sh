@@ -6,7 +6,6 @@
 go_version=1.26.6 # where the machine's own is older; what fake-gcs-server needs
 cargo_lambda_version=1.9.2
 cargo_cyclonedx_version=0.5.9
-terraform_version=v1.11.4
 
 cache=${COUNTERSIGN_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/countersign}
 
@@ -94,13 +93,4 @@ cargo_lambda_path() {
 need_cargo_cyclonedx() {
     install_once "cargo-cyclonedx-$cargo_cyclonedx_version" cargo_install "cargo-cyclonedx@$cargo_cyclonedx_version"
     cargo_cyclonedx=$cache/cargo-cyclonedx-$cargo_cyclonedx_version/bin/cargo-cyclonedx
-}
-
-# Sets `terraform`: the machine's own, or one of ours.
-need_terraform() {
-    terraform=$(command -v terraform || true)
-    [[ -z $terraform ]] || return 0
-    need_go
-    install_once "terraform-$terraform_version" go_install "github.com/hashicorp/terraform@$terraform_version"
-    terraform=$cache/terraform-$terraform_version/terraform
 }

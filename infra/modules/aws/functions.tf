@@ -15,9 +15,6 @@ locals {
         LOG_LEVEL        = "info"
       },
       job == "seal" ? { COUNTERSIGN_SEAL_CHAIN = local.seal_chain } : {},
-      job == "seal" || var.mail_password_secret == null ? {} : {
-        COUNTERSIGN_MAIL_PASSWORD = "awssecret:${var.mail_password_secret}"
-      },
       job == "seal" || var.reach.azure == null ? {} : {
         COUNTERSIGN_REACH_AZURE_TENANT = var.reach.azure.tenant_id
         COUNTERSIGN_REACH_AZURE_CLIENT = var.reach.azure.client_id

@@ -264,10 +264,9 @@ resource "aws_iam_role_policy" "reader" {
   policy = jsonencode(local.policies.reader)
 }
 
-# One switch for the whole account. Not counted by `reach`, which comes from the
-# module of Azure, which asks for the issuer.
+# One switch for the whole account.
 resource "aws_iam_outbound_web_identity_federation" "account" {
-  count = var.web_identity_federation ? 1 : 0
+  count = var.reach.azure != null && var.web_identity_issuer == null ? 1 : 0
 }
 
 # People.

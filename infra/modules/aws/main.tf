@@ -43,7 +43,6 @@ locals {
   queue       = "${var.name}-logs"
   queue_arn   = "arn:${local.partition}:sqs:${local.region}:${local.account}:${local.queue}"
   dead_queue  = "${var.name}-logs-dead"
-  dead_arn    = "arn:${local.partition}:sqs:${local.region}:${local.account}:${local.dead_queue}"
   alarm_topic = "${var.name}-alarms"
   topic_arn   = "arn:${local.partition}:sns:${local.region}:${local.account}:${local.alarm_topic}"
 

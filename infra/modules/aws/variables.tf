@@ -168,24 +168,14 @@ variable "reach" {
   default = {}
 }
 
-variable "web_identity_federation" {
-  description = "Whether to switch on the account's outbound web identity federation, through which Azure is reached. It is one switch for the whole account, and off again when this module is destroyed: where it is on already, give web_identity_issuer instead."
-  type        = bool
-  default     = false
-}
-
 variable "web_identity_issuer" {
-  description = "Issuer of the account's outbound web identity federation (https://….tokens.sts.global.api.aws), where it is on already."
+  description = "Issuer of the account's outbound web identity federation (https://….tokens.sts.global.api.aws), where it is on already. Where null and Azure is to be reached, this module switches it on, for the whole account, and off again when it is destroyed."
   type        = string
   default     = null
 
   validation {
     condition     = can(regex("^https://", coalesce(var.web_identity_issuer, "https://")))
     error_message = "web_identity_issuer must begin with https://."
-  }
-  validation {
-    condition     = var.web_identity_issuer == null || !var.web_identity_federation
-    error_message = "web_identity_issuer is for accounts whose federation is not switched on here."
   }
 }
 

@@ -1,152 +1,187 @@
 locals {
-  sizes = {
-    seal   = { memory_mb = 512, instances = 40 }
-    anchor = { memory_mb = 512, instances = 40 }
-    verify = { memory_mb = 2048, instances = 40 }
-  }
+  functions = merge(
+    !local.deployed ? {} : {
+      seal   = var.packages.seal
+      anchor = var.packages.anchor
+    },
+    !local.verifies ? {} : { verify = var.packages.verify },
+  )
 
-  # What is not in the settings: where a function runs, and how it gets elsewhere.
-  environment = {
-    for job in keys(local.sizes) : job => merge(
-      {
-        COUNTERSIGN_HOME      = "azure"
-        LOG_LEVEL             = "info"
-        AZURE_CLIENT_ID       = azurerm_user_assigned_identity.job[job].client_id
-        AZURE_SUBSCRIPTION_ID = local.subscription
-        AZURE_RESOURCE_GROUP  = azurerm_resource_group.own.name
-        # The host's own storage, by identity. The empty one keeps the provider from setting a key.
-        AzureWebJobsStorage              = ""
-        AzureWebJobsStorage__accountName = local.host
-        AzureWebJobsStorage__credential  = "managedidentity"
-        AzureWebJobsStorage__clientId    = azurerm_user_assigned_identity.job[job].client_id
-      },
-      job != "seal" ? { COUNTERSIGN_SCHEDULE = var.schedules[job] } : {
-        COUNTERSIGN_SEAL_CHAIN               = local.seal_chain
-        COUNTERSIGN_DEAD_LETTERS             = "azblob://${local.account}/${local.dead_letters}"
-        EVENT_HUB_NAMESPACE                  = local.namespace
-        EVENT_HUB_NAME                       = local.hub
-        EVENT_HUB_CONSUMER_GROUP             = azurerm_eventhub_consumer_group.seal.name
-        EVENTS__fullyQualifiedNamespace      = "${local.namespace}.servicebus.windows.net"
-        EVENTS__credential                   = "managedidentity"
-        EVENTS__clientId                     = azurerm_user_assigned_identity.job[job].client_id
-      },
-      job == "seal" || var.mail_password_secret == null ? {} : {
-        COUNTERSIGN_MAIL_PASSWORD = "keyvault:${local.vault}/${var.mail_password_secret}"
-      },
-      job == "seal" || var.reach.aws == null ? {} : {
-        COUNTERSIGN_REACH_AWS_ROLE     = var.reach.aws.role_arn
-        COUNTERSIGN_REACH_AWS_REGION   = var.reach.aws.region
-        COUNTERSIGN_REACH_AWS_AUDIENCE = var.federation_audience
-      },
-      job == "seal" || var.reach.gcp == null ? {} : {
-        COUNTERSIGN_REACH_GCP_PROVIDER        = var.reach.gcp.provider_from["azure"]
-        COUNTERSIGN_REACH_GCP_SERVICE_ACCOUNT = var.reach.gcp.service_account
-        COUNTERSIGN_REACH_GCP_AUDIENCE        = var.federation_audience
-      },
-    )
-  }
+  insights_id = "${local.group_id}/providers/Microsoft.Insights/components/${var.name}-${local.unique}"
+  hosts       = { for job in keys(local.functions) : job => "${local.compact}${job}${local.unique}" }
+  apps        = { for job in keys(local.functions) : job => "${var.name}-${job}-${local.unique}" }
 
-  # What the host of Azure Functions needs of its own account: leases, timers and code.
-  host_roles = ["Storage Blob Data Owner", "Storage Queue Data Contributor", "Storage Table Data Contributor"]
-  host_grants = merge([
-    for job in keys(local.functions) : { for role in local.host_roles : "${job} ${role}" => { who = job, role = role } }
-  ]...)
+  reach_settings = merge(
+    var.reach.aws == null ? {} : {
+      COUNTERSIGN_REACH_AWS_ROLE     = var.reach.aws.role_arn
+      COUNTERSIGN_REACH_AWS_AUDIENCE = local.audience
+    },
+    try(var.reach.aws.region, null) == null ? {} : { COUNTERSIGN_REACH_AWS_REGION = var.reach.aws.region },
+    var.reach.gcp == null ? {} : {
+      COUNTERSIGN_REACH_GCP_PROVIDER        = var.reach.gcp.provider_from["azure"]
+      COUNTERSIGN_REACH_GCP_SERVICE_ACCOUNT = var.reach.gcp.service_account
+      COUNTERSIGN_REACH_GCP_AUDIENCE        = local.audience
+    },
+  )
+
+  # What is not in the settings file: where a function runs, as whom, and what calls it.
+  job_settings = {
+    seal = {
+      COUNTERSIGN_SEAL_CHAIN          = local.seal_chain
+      COUNTERSIGN_DEAD_LETTERS        = "azblob://${local.store}/${local.dead_letters}"
+      EVENT_HUB_NAMESPACE             = local.namespace
+      EVENT_HUB_NAME                  = local.hub
+      EVENT_HUB_CONSUMER_GROUP        = local.consumer_group
+      EVENTS__fullyQualifiedNamespace = "${local.namespace}.servicebus.windows.net"
+      EVENTS__credential              = "managedidentity"
+      EVENTS__clientId                = azurerm_user_assigned_identity.this["seal"].client_id
+    }
+    anchor = merge(local.reach_settings, { COUNTERSIGN_SCHEDULE = var.schedules.anchor })
+    verify = merge(local.reach_settings, { COUNTERSIGN_SCHEDULE = var.schedules.verify })
+  }
 }
 
-# Apart from the sealed stores: the host writes, leases and deletes here.
-resource "azurerm_storage_account" "host" {
-  count = var.packages == null ? 0 : 1
+resource "azurerm_application_insights" "this" {
+  count = local.deployed ? 1 : 0
 
-  name                            = local.host
-  resource_group_name             = azurerm_resource_group.own.name
-  location                        = azurerm_resource_group.own.location
+  name                = "${var.name}-${local.unique}"
+  resource_group_name = local.group
+  location            = var.location
+  workspace_id        = azurerm_log_analytics_workspace.this.id
+  application_type    = "other"
+  # Its connection string opens nothing: who tells has an identity.
+  local_authentication_enabled = false
+  tags                         = var.tags
+
+  depends_on = [azurerm_resource_group.this]
+}
+
+# An account for each function's package, leases and checkpoints, so that none can
+# change what another one runs.
+resource "azurerm_storage_account" "host" {
+  for_each = local.hosts
+
+  name                            = each.value
+  resource_group_name             = local.group
+  location                        = var.location
+  account_kind                    = "StorageV2"
   account_tier                    = "Standard"
   account_replication_type        = "LRS"
   min_tls_version                 = "TLS1_2"
   https_traffic_only_enabled      = true
-  allow_nested_items_to_be_public = false
   shared_access_key_enabled       = false
   default_to_oauth_authentication = true
+  allow_nested_items_to_be_public = false
+  local_user_enabled              = false
   tags                            = var.tags
+
+  depends_on = [azurerm_resource_group.this]
 }
 
-resource "azurerm_storage_container" "code" {
-  for_each = local.functions
+resource "azurerm_storage_container" "package" {
+  for_each = local.hosts
 
-  name                  = "code-${each.key}"
-  storage_account_id    = azurerm_storage_account.host[0].id
+  name                  = "package"
+  storage_account_id    = azurerm_storage_account.host[each.key].id
   container_access_type = "private"
 }
 
+# What the host of Azure Functions asks for: it holds leases and checkpoints there.
 resource "azurerm_role_assignment" "host" {
-  for_each = local.host_grants
+  for_each = local.hosts
 
-  scope                = azurerm_storage_account.host[0].id
-  role_definition_name = each.value.role
-  principal_id         = azurerm_user_assigned_identity.job[each.value.who].principal_id
+  scope                = azurerm_storage_account.host[each.key].id
+  role_definition_name = "Storage Blob Data Owner"
+  principal_id         = azurerm_user_assigned_identity.this[each.key].principal_id
   principal_type       = "ServicePrincipal"
 }
 
-# An app for each function: an app has one identity.
-resource "azurerm_service_plan" "function" {
+# A plan of Flex Consumption takes one app.
+resource "azurerm_service_plan" "this" {
   for_each = local.functions
 
-  name                = "${var.name}-${each.key}"
-  resource_group_name = azurerm_resource_group.own.name
-  location            = azurerm_resource_group.own.location
+  name                = local.apps[each.key]
+  resource_group_name = local.group
+  location            = var.location
   os_type             = "Linux"
   sku_name            = "FC1"
   tags                = var.tags
+
+  depends_on = [azurerm_resource_group.this]
 }
 
-resource "azurerm_application_insights" "own" {
-  count = var.packages == null ? 0 : 1
-
-  name                = var.name
-  resource_group_name = azurerm_resource_group.own.name
-  location            = azurerm_resource_group.own.location
-  workspace_id        = azurerm_log_analytics_workspace.own.id
-  application_type    = "other"
-  # Each line counts.
-  sampling_percentage = 100
-  tags                = var.tags
-}
-
-resource "azurerm_function_app_flex_consumption" "function" {
+# The provider sends a package only where its path is another: what changes in the
+# file makes a new app. The checkpoints stay in the function's account.
+resource "terraform_data" "package" {
   for_each = local.functions
 
-  name                = "${var.name}-${each.key}-${local.suffix}"
-  resource_group_name = azurerm_resource_group.own.name
-  location            = azurerm_resource_group.own.location
-  service_plan_id     = azurerm_service_plan.function[each.key].id
-  https_only          = true
-  tags                = var.tags
+  input = filesha256(each.value)
+}
+
+resource "azurerm_function_app_flex_consumption" "this" {
+  for_each = local.functions
+
+  name                          = local.apps[each.key]
+  resource_group_name           = local.group
+  location                      = var.location
+  service_plan_id               = azurerm_service_plan.this[each.key].id
+  https_only                    = true
+  public_network_access_enabled = true
+  tags                          = var.tags
 
   runtime_name    = "custom"
   runtime_version = "1.0"
   zip_deploy_file = each.value
+  # The provider sends the package with the app's own password, which this allows.
+  webdeploy_publish_basic_authentication_enabled = true
+
+  instance_memory_in_mb  = var.memory[each.key]
+  maximum_instance_count = 40
 
   storage_container_type            = "blobContainer"
-  storage_container_endpoint        = "${azurerm_storage_account.host[0].primary_blob_endpoint}${azurerm_storage_container.code[each.key].name}"
+  storage_container_endpoint        = "https://${local.hosts[each.key]}.blob.core.windows.net/${azurerm_storage_container.package[each.key].name}"
   storage_authentication_type       = "UserAssignedIdentity"
-  storage_user_assigned_identity_id = azurerm_user_assigned_identity.job[each.key].id
-
-  instance_memory_in_mb  = local.sizes[each.key].memory_mb
-  maximum_instance_count = local.sizes[each.key].instances
-
-  webdeploy_publish_basic_authentication_enabled = false
-
-  app_settings = local.environment[each.key]
+  storage_user_assigned_identity_id = azurerm_user_assigned_identity.this[each.key].id
 
   identity {
     type         = "UserAssigned"
-    identity_ids = [azurerm_user_assigned_identity.job[each.key].id]
+    identity_ids = [azurerm_user_assigned_identity.this[each.key].id]
   }
+
+  app_settings = merge(
+    {
+      # Without the empty one the provider puts a connection string without a key
+      # there, which the host takes before the identity.
+      AzureWebJobsStorage              = ""
+      AzureWebJobsStorage__accountName = local.hosts[each.key]
+      AzureWebJobsStorage__credential  = "managedidentity"
+      AzureWebJobsStorage__clientId    = azurerm_user_assigned_identity.this[each.key].client_id
+
+      APPLICATIONINSIGHTS_AUTHENTICATION_STRING = "ClientId=${azurerm_user_assigned_identity.this[each.key].client_id};Authorization=AAD"
+
+      AZURE_CLIENT_ID       = azurerm_user_assigned_identity.this[each.key].client_id
+      AZURE_SUBSCRIPTION_ID = local.subscription
+      AZURE_RESOURCE_GROUP  = local.group
+      COUNTERSIGN_HOME      = "azure"
+      LOG_LEVEL             = "info"
+    },
+    local.job_settings[each.key],
+  )
 
   site_config {
-    application_insights_connection_string = azurerm_application_insights.own[0].connection_string
+    application_insights_connection_string = azurerm_application_insights.this[0].connection_string
     minimum_tls_version                    = "1.2"
+    scm_minimum_tls_version                = "1.2"
+    http2_enabled                          = true
   }
 
-  depends_on = [azurerm_role_assignment.job, azurerm_role_assignment.host, azurerm_role_assignment.hub]
+  lifecycle {
+    replace_triggered_by = [terraform_data.package[each.key]]
+  }
+
+  depends_on = [
+    azurerm_role_assignment.host,
+    azurerm_role_assignment.this,
+    azurerm_eventhub_consumer_group.seal,
+  ]
 }

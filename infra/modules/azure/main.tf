@@ -1,50 +1,57 @@
 data "azurerm_client_config" "current" {}
 
-resource "azurerm_resource_group" "own" {
-  name     = var.name
-  location = var.location
-  tags     = var.tags
-}
-
+# Names and ids are put together here and not taken from the resources, so that a
+# plan shows every grant whole.
 locals {
   subscription = data.azurerm_client_config.current.subscription_id
   tenant       = data.azurerm_client_config.current.tenant_id
 
-  # Names of accounts and vaults are one for the whole world.
-  suffix  = substr(sha256("${local.subscription}/${var.name}"), 0, 8)
-  letters = substr(replace(var.name, "-", ""), 0, 12)
-  account = "${local.letters}${local.suffix}"
-  host    = "${local.letters}fn${local.suffix}"
-  vault   = "${substr(var.name, 0, 15)}-${local.suffix}"
+  group    = coalesce(var.resource_group_name, var.name)
+  group_id = "/subscriptions/${local.subscription}/resourceGroups/${local.group}"
 
-  chain_names   = sort(keys(var.chains))
-  seal_chain    = coalesce(var.seal_chain, local.chain_names[0])
-  witness_chain = local.chain_names[0]
+  chain_names = sort(keys(var.chains))
+  seal_chain  = coalesce(var.seal_chain, local.chain_names[0])
 
-  containers   = { for chain in local.chain_names : chain => "sealed-${chain}" }
-  heads        = "heads"
-  dead_letters = "dead-letters"
+  # Some names must be unique in all of Azure, and short.
+  unique  = substr(sha1("${local.group_id}/${var.name}"), 0, 8)
+  compact = substr(replace(var.name, "-", ""), 0, 10)
 
-  group_id   = "/subscriptions/${local.subscription}/resourceGroups/${var.name}"
-  account_id = "${local.group_id}/providers/Microsoft.Storage/storageAccounts/${local.account}"
-  container_ids = {
-    for container in concat(values(local.containers), [local.heads, local.dead_letters]) :
-    container => "${local.account_id}/blobServices/default/containers/${container}"
-  }
-  vault_id = "${local.group_id}/providers/Microsoft.KeyVault/vaults/${local.vault}"
-
-  # What signs: a name for each key.
-  signers = merge(
-    { for chain in local.chain_names : "chain-${chain}" => "chain-${chain}" },
-    { witness = "witness" },
-    var.report ? { report = "report" } : {},
-  )
-  key_addresses = { for signer, name in local.signers : signer => "keyvault:${local.vault}/${name}" }
-
-  functions = var.packages == null ? {} : {
-    for job, package in var.packages : job => package if package != null
-  }
-
+  store     = "${local.compact}sealed${local.unique}"
+  store_id  = "${local.group_id}/providers/Microsoft.Storage/storageAccounts/${local.store}"
+  vault     = "${trimsuffix(substr(var.name, 0, 15), "-")}-${local.unique}"
+  vault_id  = "${local.group_id}/providers/Microsoft.KeyVault/vaults/${local.vault}"
+  namespace = "${var.name}-${local.unique}"
   hub       = "logs"
-  namespace = "${var.name}-${local.suffix}"
+  audience  = coalesce(var.federation_audience, "api://${local.tenant}/${var.name}")
+  operators = coalesce(var.operators, [data.azurerm_client_config.current.object_id])
+  deployed  = var.packages != null
+  verifies  = local.deployed ? var.packages.verify != null : false
+
+  # A container for each thing that somebody else may write: grants are on containers.
+  sealed       = { for chain in local.chain_names : chain => "sealed-${chain}" }
+  heads        = { for chain in local.chain_names : chain => "head-${chain}" }
+  witness      = "witness"
+  reported     = "report"
+  dead_letters = "dead-letters"
+  containers = toset(concat(
+    values(local.sealed),
+    values(local.heads),
+    [local.witness, local.dead_letters],
+    var.report ? [local.reported] : [],
+  ))
+
+  # What signs: the names of the secrets.
+  signers = merge(
+    { for chain in local.chain_names : "chain-${chain}" => "${var.name}-chain-${chain}" },
+    { witness = "${var.name}-witness" },
+    var.report ? { report = "${var.name}-report" } : {},
+  )
+}
+
+resource "azurerm_resource_group" "this" {
+  count = var.create_resource_group ? 1 : 0
+
+  name     = local.group
+  location = var.location
+  tags     = var.tags
 }

@@ -7,6 +7,7 @@ locals {
       COUNTERSIGN_REACH_AZURE_TENANT = var.reach.azure.tenant_id
       COUNTERSIGN_REACH_AZURE_CLIENT = var.reach.azure.client_id
     },
+    # The settings name one cloud's secret; here it is this cloud's.
     var.mail_password_secret == null ? {} : { COUNTERSIGN_MAIL_PASSWORD = local.mail_password },
   )
 

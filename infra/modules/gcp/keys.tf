@@ -15,6 +15,8 @@ locals {
     )
   }
 
+  mail_password = var.mail_password_secret == null ? null : "gcpsecret:projects/${var.project_id}/secrets/${var.mail_password_secret}"
+
   # Who signs with which key.
   key_users = merge(
     { "seal chain-${local.seal_chain}" = { identity = "seal", key = "chain-${local.seal_chain}" } },

@@ -35,7 +35,6 @@ locals {
     ],
     var.keys == "kms" ? ["cloudkms.googleapis.com"] : [],
   ))
-  mail_password = "gcpsecret:projects/${var.project_id}/secrets/${coalesce(var.mail_password_secret, "-")}"
 }
 
 resource "google_project_service" "this" {

@@ -25,8 +25,8 @@ output "settings" {
 }
 
 output "report_settings" {
-  description = "The table [report] of countersign.toml, where this cloud makes the report; else null."
-  value       = !var.report ? null : <<-EOT
+  description = "The table [report] of countersign.toml, where this cloud makes the report; else empty."
+  value       = !var.report ? "" : <<-EOT
     [report]
     chain = "${local.seal_chain}"
     key = "${local.key_addresses.report}"
@@ -36,7 +36,7 @@ output "report_settings" {
 
 output "mail_password" {
   description = "The address of the mail server's password for the table [mail]; null where there is none."
-  value       = var.mail_password_secret == null ? null : local.mail_password
+  value       = local.mail_password
 }
 
 output "identity" {
@@ -49,15 +49,18 @@ output "identity" {
   }
 }
 
+# Not from `trusted`: what the others need to be trusted must not depend on it.
 output "reach" {
-  description = "How the others get in: what their modules take as reach.gcp."
+  description = "How the others get in: what their modules take as reach.gcp. A provider exists once its cloud is trusted."
   value = {
-    provider_from = {
-      aws   = var.trusted.aws == null ? null : "${local.pool_ref}/providers/aws"
-      azure = var.trusted.azure == null ? null : "${local.pool_ref}/providers/azure"
-    }
+    provider_from   = { for cloud in ["aws", "azure"] : cloud => "${local.pool_ref}/providers/${cloud}" }
     service_account = local.emails.reader
   }
+}
+
+output "chains" {
+  description = "The names of the chains."
+  value       = keys(var.chains)
 }
 
 output "sealed_buckets" {

@@ -227,7 +227,7 @@ variable "report" {
 }
 
 variable "mail_password_secret" {
-  description = "The secret of this project that holds the password of the mail server. It is made outside Terraform, so that no state holds it."
+  description = "The secret of this project that holds the password of the mail server. It is made outside Terraform, so that no state holds it. The settings must have the table [mail] then."
   type        = string
   default     = null
 }

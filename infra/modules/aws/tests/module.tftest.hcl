@@ -137,8 +137,7 @@ run "functions_are_triggered_and_scheduled" {
       azure = { tenant_id = "11111111-2222-3333-4444-555555555555", client_id = "66666666-7777-8888-9999-000000000000" }
       gcp   = { provider_from = { aws = "projects/1/locations/global/workloadIdentityPools/p/providers/aws" }, service_account = "reader@p.iam.gserviceaccount.com" }
     }
-    web_identity_federation = true
-    alarm_emails            = ["security@example.org"]
+    alarm_emails = ["security@example.org"]
   }
   assert {
     condition     = aws_lambda_event_source_mapping.seal[0].event_source_arn == aws_sqs_queue.logs.arn && contains(aws_lambda_event_source_mapping.seal[0].function_response_types, "ReportBatchItemFailures")

@@ -166,6 +166,10 @@ run "secrets_hold_no_value" {
     condition     = output.mail_password == "gcpsecret:projects/audit-logs-4711/secrets/smtp"
     error_message = "The settings name it."
   }
+  assert {
+    condition     = alltrue([for job in ["anchor", "verify"] : contains([for env in google_cloud_run_v2_service.this[job].template[0].containers[0].env : "${env.name}=${env.value}"], "COUNTERSIGN_MAIL_PASSWORD=gcpsecret:projects/audit-logs-4711/secrets/smtp")])
+    error_message = "And these functions use it, whichever cloud's the settings name."
+  }
 }
 
 run "keys_that_never_leave" {

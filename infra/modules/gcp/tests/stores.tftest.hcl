@@ -163,7 +163,7 @@ run "settings_are_what_the_programs_read" {
       key = "gcpsecret:projects/audit-logs-4711/secrets/countersign-report"
       state = "gs://countersign-heads-audit-logs-4711/report"
     EOT
-    error_message = "The report's settings: ${coalesce(output.report_settings, "null")}"
+    error_message = "The report's settings: ${output.report_settings}"
   }
 }
 

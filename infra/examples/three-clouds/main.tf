@@ -1,0 +1,29 @@
+# Up to three clouds, each of which seals its own logs and countersigns the others'.
+#
+# Every module tells who its functions are (`identity`) and how others get in
+# (`reach`). Neither depends on the other clouds, so that each can be given to all.
+# An output is named by its index here: `module.aws[*]` would wait for all of it.
+locals {
+  identity = {
+    aws   = contains(var.clouds, "aws") ? module.aws[0].identity : null
+    azure = contains(var.clouds, "azure") ? module.azure[0].identity : null
+    gcp   = contains(var.clouds, "gcp") ? module.gcp[0].identity : null
+  }
+  reach = {
+    aws   = contains(var.clouds, "aws") ? module.aws[0].reach : null
+    azure = contains(var.clouds, "azure") ? module.azure[0].reach : null
+    gcp   = contains(var.clouds, "gcp") ? module.gcp[0].reach : null
+  }
+
+  jobs = ["seal", "anchor", "verify"]
+  packages = {
+    for cloud, ending in { aws = "zip", azure = "zip", gcp = "tar.gz" } : cloud => var.packages == null ? null : {
+      for job in local.jobs : job => "${var.packages}/${cloud}-${job}.${ending}"
+    }
+  }
+
+  chains = {
+    for cloud in ["aws", "azure", "gcp"] : cloud => { (cloud) = { retention_days = var.retention_days } }
+  }
+  mail_password_secret = try(var.mail.password_secret, null)
+}
