@@ -3,9 +3,17 @@
 use super::reach;
 
 /// Sets `CHAIN_<NAME>_<KEY>`, `WITNESS_<NAME>_<KEY>`, `REACH_<CLOUD>_<KEY>` or
-/// `<KEY>` in a table. Names are those of the file, compared without case and
-/// with `-` as `_`.
+/// `<KEY>` in a table; `REPORT=off` takes that table out. Names are those of the
+/// file, compared without case and with `-` as `_`.
 pub(super) fn set(table: &mut toml::Table, key: &str, value: &str) -> Result<(), String> {
+    // Of several clouds that verify, one seals the reports.
+    if key == "REPORT" {
+        if value != "off" {
+            return Err("must be `off`, which leaves [report] out".into());
+        }
+        table.remove("report");
+        return Ok(());
+    }
     for kind in ["mail", "report"] {
         if let Some(rest) = key.strip_prefix(&format!("{}_", kind.to_ascii_uppercase()))
             && let Some(entry) = table.get_mut(kind).and_then(toml::Value::as_table_mut)

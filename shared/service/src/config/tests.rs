@@ -87,6 +87,19 @@ fn the_environment_takes_precedence() {
 }
 
 #[test]
+fn reports_are_left_out_where_another_cloud_seals_them() {
+    let text = format!(
+        "{FILE}\n[report]\nchain = \"aws\"\nkey = \"awssecret:report\"\nstate = \"file:state\"\n"
+    );
+    assert!(parse(&text, &[]).unwrap().report.is_some());
+    let off = [("COUNTERSIGN_REPORT", "off")];
+    assert_eq!(parse(&text, &off).unwrap().report, None);
+    assert_eq!(parse(FILE, &off).unwrap().report, None);
+    let error = parse(&text, &[("COUNTERSIGN_REPORT", "on")]).unwrap_err();
+    assert!(error.to_string().contains("must be `off`"), "{error}");
+}
+
+#[test]
 fn what_is_not_in_order_is_named() {
     let with = |from: &str, to: &str| FILE.replace(from, to);
     for (text, environment, expected) in [

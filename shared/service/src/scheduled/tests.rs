@@ -171,6 +171,8 @@ async fn good_reports_are_mailed_as_often_as_the_settings_say() {
         assert_eq!(found, due, "{when:?} {verdict:?} {mailed_before}");
     }
     assert!(Memory::default().mail_is_due(MailWhen::Weekly, Verdict::Verified, now));
+    assert_eq!(when(MailWhen::Weekly, None), MailWhen::Failure);
+    assert_eq!(when(MailWhen::Always, None), MailWhen::Always);
 }
 
 #[test]
