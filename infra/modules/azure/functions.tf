@@ -24,6 +24,11 @@ locals {
     },
   )
 
+  # Each cloud reads the mail server's password from its own secret store.
+  mail_settings = var.mail_password_secret == null ? {} : {
+    COUNTERSIGN_MAIL_PASSWORD = "keyvault:${local.vault}/${var.mail_password_secret}"
+  }
+
   # What is not in the settings file: where a function runs, as whom, and what calls it.
   job_settings = {
     seal = {
@@ -36,8 +41,8 @@ locals {
       EVENTS__credential              = "managedidentity"
       EVENTS__clientId                = azurerm_user_assigned_identity.this["seal"].client_id
     }
-    anchor = merge(local.reach_settings, { COUNTERSIGN_SCHEDULE = var.schedules.anchor })
-    verify = merge(local.reach_settings, { COUNTERSIGN_SCHEDULE = var.schedules.verify })
+    anchor = merge(local.reach_settings, local.mail_settings, { COUNTERSIGN_SCHEDULE = var.schedules.anchor })
+    verify = merge(local.reach_settings, local.mail_settings, { COUNTERSIGN_SCHEDULE = var.schedules.verify })
   }
 }
 
