@@ -9,7 +9,12 @@ provider "azurerm" {
   # The accounts have no keys.
   storage_use_azuread = true
 
-  features {}
+  features {
+    # Packages are deployed by templates; there is nothing to delete below those.
+    template_deployment {
+      delete_nested_items_during_deletion = false
+    }
+  }
 }
 
 locals {
