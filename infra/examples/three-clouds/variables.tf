@@ -139,7 +139,9 @@ variable "gcp" {
       include_children = optional(bool, true)
     }), {})
     data_access_logs = optional(map(set(string)), {})
-    project_lien     = optional(bool, true)
+    # A segment a minute instead of one for each entry; null: entry by entry.
+    gather_seconds = optional(number, 60)
+    project_lien   = optional(bool, true)
   })
   default = null
 

@@ -194,3 +194,48 @@ run "data_access_of_the_project" {
     error_message = "Data access is logged."
   }
 }
+
+run "entries_gathered_in_files" {
+  command = apply
+  variables {
+    gather_seconds = 60
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.gather[0].cloud_storage_config[0].bucket == "countersign-arrivals-audit-logs-4711" && google_pubsub_subscription.gather[0].cloud_storage_config[0].max_duration == "60s" && length(google_pubsub_subscription.gather[0].push_config) == 0
+    error_message = "Pub/Sub writes a file a minute."
+  }
+  assert {
+    condition     = google_storage_notification.arrivals[0].bucket == "countersign-arrivals-audit-logs-4711" && google_storage_notification.arrivals[0].topic == "projects/audit-logs-4711/topics/countersign-arrivals" && google_storage_notification.arrivals[0].event_types == toset(["OBJECT_FINALIZE"])
+    error_message = "The bucket announces them."
+  }
+  assert {
+    condition     = google_pubsub_subscription.gather[0].topic == "projects/audit-logs-4711/topics/countersign-logs" && google_pubsub_subscription.seal[0].topic == "projects/audit-logs-4711/topics/countersign-arrivals"
+    error_message = "Entries go to the bucket, announcements to seal."
+  }
+  assert {
+    condition     = google_pubsub_topic_iam_member.arrivals[0].member == "serviceAccount:service-123456789012@gs-project-accounts.iam.gserviceaccount.com"
+    error_message = "Cloud Storage may announce."
+  }
+  assert {
+    condition     = google_storage_bucket_iam_member.arrivals[0].member == "serviceAccount:countersign-seal@audit-logs-4711.iam.gserviceaccount.com" && endswith(google_storage_bucket_iam_member.arrivals[0].role, "/countersign_arrival_reader")
+    error_message = "Seal reads the files, no more."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.match["store-changed"].conditions[0].condition_matched_log[0].filter, "countersign-arrivals-audit-logs-4711") && length([for sentence in output.not_protected : sentence if strcontains(sentence, "60 seconds")]) == 1
+    error_message = "The bucket is watched, and what it leaves open is said."
+  }
+}
+
+run "entries_one_by_one" {
+  command = plan
+
+  assert {
+    condition     = google_pubsub_subscription.seal[0].topic == "projects/audit-logs-4711/topics/countersign-logs"
+    error_message = "Each entry is pushed to seal."
+  }
+  assert {
+    condition     = length(google_storage_bucket.arrivals) + length(google_pubsub_subscription.gather) + length(google_storage_notification.arrivals) + length(google_pubsub_topic.arrivals) == 0
+    error_message = "Otherwise nothing is gathered."
+  }
+}
