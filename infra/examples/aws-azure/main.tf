@@ -8,6 +8,15 @@ provider "azurerm" {
   subscription_id = var.azure.subscription_id
   # The accounts have no keys.
   storage_use_azuread = true
+  resource_providers_to_register = [
+    "Microsoft.EventHub",
+    "Microsoft.Insights",
+    "Microsoft.KeyVault",
+    "Microsoft.ManagedIdentity",
+    "Microsoft.OperationalInsights",
+    "Microsoft.Storage",
+    "Microsoft.Web",
+  ]
 
   features {
     # Packages are deployed by templates; there is nothing to delete below those.
