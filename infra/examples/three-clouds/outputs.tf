@@ -22,7 +22,7 @@ locals {
 output "settings" {
   description = "countersign.toml: terraform output -raw settings."
   value = join("\n", compact(concat(
-    ["domain = ${jsonencode(var.domain)}\n"],
+    ["domain = ${jsonencode(var.domain)}\nscrub_days = ${var.scrub_days}\n"],
     module.aws[*].settings,
     module.azure[*].settings,
     module.gcp[*].settings,

@@ -43,6 +43,12 @@ variable "retention_days" {
   default     = 365
 }
 
+variable "scrub_days" {
+  description = "Within how many days the scheduled verification re-reads all of the history. Raise it where that takes longer than a function may run (infra/README.md)."
+  type        = number
+  default     = 30
+}
+
 variable "packages" {
   description = "The folder of the functions' packages; scripts/deploy gives it."
   type        = string

@@ -60,7 +60,7 @@ run "three" {
     error_message = "Nine functions."
   }
   assert {
-    condition     = alltrue([for part in ["domain = \"audit.example.org\"\n\n", "[chain.aws]", "[chain.azure]", "[chain.gcp]", "[witness.aws]", "[witness.azure]", "[witness.gcp]"] : length(split(part, output.settings)) == 2]) && length(split("[report]", output.settings)) == 2 && !strcontains(output.settings, "[mail]")
+    condition     = alltrue([for part in ["domain = \"audit.example.org\"\nscrub_days = 30\n\n", "[chain.aws]", "[chain.azure]", "[chain.gcp]", "[witness.aws]", "[witness.azure]", "[witness.gcp]"] : length(split(part, output.settings)) == 2]) && length(split("[report]", output.settings)) == 2 && !strcontains(output.settings, "[mail]")
     error_message = "The settings are whole: ${output.settings}"
   }
   assert {
