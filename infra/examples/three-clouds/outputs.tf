@@ -35,7 +35,7 @@ output "settings" {
 
 output "functions" {
   description = "The packages that scripts/build is to make."
-  value       = flatten([for cloud in sort(var.clouds) : [for job in local.jobs : "${cloud}-${job}"]])
+  value       = flatten([for cloud in sort(var.clouds) : [for job in local.jobs[cloud] : "${cloud}-${job}"]])
 }
 
 output "chains" {

@@ -55,8 +55,19 @@ variable "packages" {
   default     = null
 }
 
+variable "verify_in" {
+  description = "The clouds that verify on a schedule, report_in among them; all where null. The others remember nothing and read everything each time (infra/README.md)."
+  type        = set(string)
+  default     = null
+
+  validation {
+    condition     = var.verify_in == null ? true : contains(var.verify_in, var.report_in) && length(setsubtract(var.verify_in, var.clouds)) == 0
+    error_message = "verify_in are some of clouds, with report_in."
+  }
+}
+
 variable "report_in" {
-  description = "The cloud whose verification seals and mails the reports. All clouds verify."
+  description = "The cloud whose verification seals and mails the reports, and remembers what it found."
   type        = string
   default     = "aws"
 

@@ -222,6 +222,26 @@ run "a_report_of_a_cloud_that_takes_no_part" {
   expect_failures = [var.report_in]
 }
 
+run "one_verifies" {
+  command = plan
+  variables {
+    verify_in = ["aws"]
+  }
+
+  assert {
+    condition     = join(" ", output.functions) == "aws-seal aws-anchor aws-verify azure-seal azure-anchor gcp-seal gcp-anchor" && length([for sentence in output.not_protected : sentence if strcontains(sentence, "no verification is scheduled")]) == 2
+    error_message = "The others have no verification, and that is said: ${join("\n", output.not_protected)}"
+  }
+}
+
+run "a_report_without_its_verification" {
+  command = plan
+  variables {
+    verify_in = ["gcp"]
+  }
+  expect_failures = [var.verify_in]
+}
+
 run "no_cloud" {
   command = plan
   variables {

@@ -126,6 +126,27 @@ run "functions_are_the_packages" {
   }
 }
 
+run "the_cloud_that_reports" {
+  command = plan
+  variables {
+    report = true
+  }
+
+  assert {
+    condition     = length([for env in google_cloud_run_v2_service.this["verify"].template[0].containers[0].env : env if env.name == "COUNTERSIGN_REPORT"]) == 0
+    error_message = "It takes [report] from the settings."
+  }
+}
+
+run "a_cloud_that_does_not_report" {
+  command = plan
+
+  assert {
+    condition     = one([for env in google_cloud_run_v2_service.this["verify"].template[0].containers[0].env : env.value if env.name == "COUNTERSIGN_REPORT"]) == "off"
+    error_message = "It leaves out [report], which is another cloud's."
+  }
+}
+
 run "without_a_verification" {
   command = plan
   variables {
