@@ -21,6 +21,7 @@ module "gcp" {
   compliance_acknowledged = var.compliance_acknowledged
   source_logs             = var.gcp.source_logs
   data_access_logs        = var.gcp.data_access_logs
+  gather_seconds          = var.gcp.gather_seconds
   project_lien            = var.gcp.project_lien
   packages                = local.packages.gcp
 

@@ -15,10 +15,13 @@ locals {
     gcp   = contains(var.clouds, "gcp") ? module.gcp[0].reach : null
   }
 
-  jobs = ["seal", "anchor", "verify"]
+  verify_in = coalesce(var.verify_in, var.clouds)
+  jobs      = { for cloud in ["aws", "azure", "gcp"] : cloud => concat(["seal", "anchor"], contains(local.verify_in, cloud) ? ["verify"] : []) }
   packages = {
     for cloud, ending in { aws = "zip", azure = "zip", gcp = "tar.gz" } : cloud => var.packages == null ? null : {
-      for job in local.jobs : job => "${var.packages}/${cloud}-${job}.${ending}"
+      seal                     = "${var.packages}/${cloud}-seal.${ending}"
+      anchor                   = "${var.packages}/${cloud}-anchor.${ending}"
+      verify                   = contains(local.verify_in, cloud) ? "${var.packages}/${cloud}-verify.${ending}" : null
     }
   }
 

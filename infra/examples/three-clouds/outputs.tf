@@ -22,7 +22,7 @@ locals {
 output "settings" {
   description = "countersign.toml: terraform output -raw settings."
   value = join("\n", compact(concat(
-    ["domain = ${jsonencode(var.domain)}\n"],
+    ["domain = ${jsonencode(var.domain)}\nscrub_days = ${var.scrub_days}\n"],
     module.aws[*].settings,
     module.azure[*].settings,
     module.gcp[*].settings,
@@ -35,7 +35,7 @@ output "settings" {
 
 output "functions" {
   description = "The packages that scripts/build is to make."
-  value       = flatten([for cloud in sort(var.clouds) : [for job in local.jobs : "${cloud}-${job}"]])
+  value       = flatten([for cloud in sort(var.clouds) : [for job in local.jobs[cloud] : "${cloud}-${job}"]])
 }
 
 output "chains" {

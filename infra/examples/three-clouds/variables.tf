@@ -43,14 +43,31 @@ variable "retention_days" {
   default     = 365
 }
 
+variable "scrub_days" {
+  description = "Within how many days the scheduled verification re-reads all of the history. Raise it where that takes longer than a function may run (infra/README.md)."
+  type        = number
+  default     = 30
+}
+
 variable "packages" {
   description = "The folder of the functions' packages; scripts/deploy gives it."
   type        = string
   default     = null
 }
 
+variable "verify_in" {
+  description = "The clouds that verify on a schedule, report_in among them; all where null. The others remember nothing and read everything each time (infra/README.md)."
+  type        = set(string)
+  default     = null
+
+  validation {
+    condition     = var.verify_in == null ? true : contains(var.verify_in, var.report_in) && length(setsubtract(var.verify_in, var.clouds)) == 0
+    error_message = "verify_in are some of clouds, with report_in."
+  }
+}
+
 variable "report_in" {
-  description = "The cloud whose verification seals and mails the reports. All clouds verify."
+  description = "The cloud whose verification seals and mails the reports, and remembers what it found."
   type        = string
   default     = "aws"
 
@@ -139,7 +156,9 @@ variable "gcp" {
       include_children = optional(bool, true)
     }), {})
     data_access_logs = optional(map(set(string)), {})
-    project_lien     = optional(bool, true)
+    # A segment a minute instead of one for each entry; null: entry by entry.
+    gather_seconds = optional(number, 60)
+    project_lien   = optional(bool, true)
   })
   default = null
 

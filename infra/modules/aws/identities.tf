@@ -16,17 +16,17 @@ locals {
     "s3:GetReplicationConfiguration",
   ]
 
-  read_sealed = [
+  read_objects = [
     {
       Sid      = "ReadSealed"
       Effect   = "Allow"
-      Action   = ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectRetention"]
+      Action   = ["s3:GetObject"]
       Resource = [for arn in local.sealed_arns : "${arn}/*"]
     },
     {
       Sid      = "ListSealed"
       Effect   = "Allow"
-      Action   = concat(["s3:ListBucket", "s3:ListBucketVersions"], local.posture_actions)
+      Action   = ["s3:ListBucket"]
       Resource = local.sealed_arns
     },
     {
@@ -36,6 +36,21 @@ locals {
       Resource = [local.heads_arn]
     },
   ]
+  read_settings = [
+    {
+      Sid      = "ReadLocks"
+      Effect   = "Allow"
+      Action   = ["s3:GetObjectRetention"]
+      Resource = [for arn in local.sealed_arns : "${arn}/*"]
+    },
+    {
+      Sid      = "ReadSettings"
+      Effect   = "Allow"
+      Action   = concat(["s3:ListBucketVersions"], local.posture_actions)
+      Resource = local.sealed_arns
+    },
+  ]
+  read_all = concat(local.read_objects, local.read_settings)
 
   # `folders` of the buckets of `chains`.
   put_statement = {
@@ -155,14 +170,14 @@ locals {
       local.sign_statements.seal,
     )
     anchor = concat(
-      local.read_sealed,
+      local.read_objects,
       [local.put_statement.anchor, local.head_statement.anchor, local.log_statement.anchor],
       local.sign_statements.anchor,
       local.mail_statements,
       local.token_statements,
     )
     verify = concat(
-      local.read_sealed,
+      local.read_all,
       [for statement in [local.put_statement.verify, local.head_statement.verify] : statement if var.report],
       [local.log_statement.verify],
       local.sign_statements.verify,
@@ -174,7 +189,7 @@ locals {
   # Every policy of an identity, for tests and for who wants to read them.
   policies = merge(
     { for job, statements in local.job_policies : job => { Version = "2012-10-17", Statement = statements } },
-    { for who in ["reader", "auditor"] : who => { Version = "2012-10-17", Statement = local.read_sealed } },
+    { for who in ["reader", "auditor"] : who => { Version = "2012-10-17", Statement = local.read_all } },
   )
 }
 

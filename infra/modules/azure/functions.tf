@@ -8,7 +8,7 @@ locals {
   )
 
   insights_id = "${local.group_id}/providers/Microsoft.Insights/components/${var.name}-${local.unique}"
-  hosts       = { for job in keys(local.functions) : job => "${local.compact}${job}${local.unique}" }
+  hosts       = { for job in ["seal", "anchor", "verify"] : job => "${local.compact}${job}${local.unique}" }
   apps        = { for job in keys(local.functions) : job => "${var.name}-${job}-${local.unique}" }
 
   reach_settings = merge(
@@ -24,6 +24,11 @@ locals {
     },
   )
 
+  # Each cloud reads the mail server's password from its own secret store.
+  mail_settings = var.mail_password_secret == null ? {} : {
+    COUNTERSIGN_MAIL_PASSWORD = "keyvault:${local.vault}/${var.mail_password_secret}"
+  }
+
   # What is not in the settings file: where a function runs, as whom, and what calls it.
   job_settings = {
     seal = {
@@ -36,8 +41,8 @@ locals {
       EVENTS__credential              = "managedidentity"
       EVENTS__clientId                = azurerm_user_assigned_identity.this["seal"].client_id
     }
-    anchor = merge(local.reach_settings, { COUNTERSIGN_SCHEDULE = var.schedules.anchor })
-    verify = merge(local.reach_settings, { COUNTERSIGN_SCHEDULE = var.schedules.verify })
+    anchor = merge(local.reach_settings, local.mail_settings, { COUNTERSIGN_SCHEDULE = var.schedules.anchor })
+    verify = merge(local.reach_settings, local.mail_settings, { COUNTERSIGN_SCHEDULE = var.schedules.verify })
   }
 }
 
@@ -57,7 +62,8 @@ resource "azurerm_application_insights" "this" {
 }
 
 # An account for each function's package, leases and checkpoints, so that none can
-# change what another one runs.
+# change what another one runs. They and their grants stand before the packages
+# come: a grant takes minutes until it holds.
 resource "azurerm_storage_account" "host" {
   for_each = local.hosts
 
@@ -96,6 +102,27 @@ resource "azurerm_role_assignment" "host" {
   principal_type       = "ServicePrincipal"
 }
 
+# Who applies puts the packages there.
+resource "azurerm_role_assignment" "packer" {
+  for_each = local.hosts
+
+  scope                = azurerm_storage_account.host[each.key].id
+  role_definition_name = "Storage Blob Data Contributor"
+  principal_id         = data.azurerm_client_config.current.object_id
+}
+
+resource "azurerm_storage_blob" "package" {
+  for_each = local.functions
+
+  name                 = "${filesha256(each.value)}/released-package.zip"
+  storage_container_id = azurerm_storage_container.package[each.key].id
+  type                 = "Block"
+  source               = each.value
+  content_md5          = filemd5(each.value)
+
+  depends_on = [azurerm_role_assignment.packer]
+}
+
 # A plan of Flex Consumption takes one app.
 resource "azurerm_service_plan" "this" {
   for_each = local.functions
@@ -108,14 +135,6 @@ resource "azurerm_service_plan" "this" {
   tags                = var.tags
 
   depends_on = [azurerm_resource_group.this]
-}
-
-# The provider sends a package only where its path is another: what changes in the
-# file makes a new app. The checkpoints stay in the function's account.
-resource "terraform_data" "package" {
-  for_each = local.functions
-
-  input = filesha256(each.value)
 }
 
 resource "azurerm_function_app_flex_consumption" "this" {
@@ -131,9 +150,8 @@ resource "azurerm_function_app_flex_consumption" "this" {
 
   runtime_name    = "custom"
   runtime_version = "1.0"
-  zip_deploy_file = each.value
-  # The provider sends the package with the app's own password, which this allows.
-  webdeploy_publish_basic_authentication_enabled = true
+  # Nobody publishes with the app's password.
+  webdeploy_publish_basic_authentication_enabled = false
 
   instance_memory_in_mb  = var.memory[each.key]
   maximum_instance_count = 40
@@ -175,13 +193,37 @@ resource "azurerm_function_app_flex_consumption" "this" {
     http2_enabled                          = true
   }
 
-  lifecycle {
-    replace_triggered_by = [terraform_data.package[each.key]]
-  }
-
   depends_on = [
     azurerm_role_assignment.host,
     azurerm_role_assignment.this,
     azurerm_eventhub_consumer_group.seal,
   ]
+}
+
+# Flex Consumption takes packages by One Deploy, which the provider's own
+# zip_deploy_file does not speak. It fetches the blob with the app's identity.
+resource "azurerm_resource_group_template_deployment" "package" {
+  for_each = local.functions
+
+  name                = "${local.apps[each.key]}-package"
+  resource_group_name = local.group
+  deployment_mode     = "Incremental"
+  tags                = var.tags
+
+  template_content = jsonencode({
+    "$schema"      = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+    contentVersion = "1.0.0.0"
+    resources = [{
+      type       = "Microsoft.Web/sites/extensions"
+      apiVersion = "2022-09-01"
+      name       = "${local.apps[each.key]}/onedeploy"
+      location   = var.location
+      properties = {
+        packageUri  = "https://${local.hosts[each.key]}.blob.core.windows.net/package/${azurerm_storage_blob.package[each.key].name}"
+        remoteBuild = false
+      }
+    }]
+  })
+
+  depends_on = [azurerm_function_app_flex_consumption.this]
 }

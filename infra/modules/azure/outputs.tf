@@ -112,7 +112,6 @@ output "not_protected" {
     local.deployed ? "" : "Azure: no functions are deployed: nothing is sealed, countersigned or verified by itself.",
     local.deployed && !local.verifies ? "Azure: no verification is scheduled here: another cloud must have one." : "",
     local.deployed && length(var.alarm_emails) == 0 ? "Azure: alarms reach nobody (alarm_emails is empty)." : "",
-    local.deployed ? "Azure: each function's publishing password is on, by which Terraform sends the package: whoever reads it, or the state, can replace the function." : "",
     "Azure: signing keys are seeds in the key vault: whoever may read these secrets can sign as this cloud.",
     length(local.operators) == 0 ? "" : "Azure: ${length(local.operators)} ${length(local.operators) == 1 ? "operator" : "operators"} can read the keys and write to the stores. Once the deployment runs, set operators = [].",
     length(var.source_logs.entra_categories) == 0 ? "Azure: logs of Entra ID, such as sign-ins and changes of roles, are not sealed (source_logs.entra_categories is empty)." : "",

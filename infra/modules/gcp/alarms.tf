@@ -33,7 +33,7 @@ locals {
       }
       backlog = {
         title      = "Log messages wait to be sealed", severity = "ERROR"
-        filter     = "metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=\"${var.name}-seal\""
+        filter     = "metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" AND resource.type=\"pubsub_subscription\" AND resource.labels.subscription_id=one_of(\"${var.name}-seal\", \"${var.name}-gather\")"
         aligner    = "ALIGN_MAX", period = 60, reducer = "REDUCE_MAX"
         comparison = "COMPARISON_GT", limit = var.alarm_after.backlog, duration = 60, missing = null
         say        = "The oldest message is older than ${var.alarm_after.backlog} seconds. Nothing is lost for 31 days."
@@ -69,7 +69,7 @@ locals {
     }
   }
 
-  sealed_pattern = join("|", [for bucket in sort(values(local.buckets)) : bucket])
+  sealed_pattern = join("|", [for bucket in sort(concat(values(local.buckets), local.gathers ? [local.arrivals_bucket] : [])) : bucket])
 
   # One line is enough.
   matches = merge(

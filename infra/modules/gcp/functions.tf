@@ -33,12 +33,13 @@ locals {
     },
     !local.verifies ? {} : {
       verify = {
-        package     = var.packages.verify
-        memory      = var.sizes.verify_memory
-        calls       = 1
-        instances   = 1
-        timeout     = "1800s"
-        environment = local.reach_environment
+        package   = var.packages.verify
+        memory    = var.sizes.verify_memory
+        calls     = 1
+        instances = 1
+        timeout   = "1800s"
+        # One cloud seals the reports: here the settings' [report] may be another's.
+        environment = merge(local.reach_environment, var.report ? {} : { COUNTERSIGN_REPORT = "off" })
       }
     },
   )
@@ -92,9 +93,7 @@ resource "google_cloud_run_v2_service" "this" {
     service_account                  = google_service_account.this[each.key].email
     timeout                          = each.value.timeout
     max_instance_request_concurrency = each.value.calls
-    # The second generation needs 512 MiB.
-    execution_environment = "EXECUTION_ENVIRONMENT_GEN1"
-    labels                = var.labels
+    labels                           = var.labels
 
     scaling {
       min_instance_count = 0

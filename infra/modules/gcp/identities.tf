@@ -19,6 +19,7 @@ locals {
     removed_lister = ["storage.objects.restore"]
     head_reader    = ["storage.objects.get", "storage.objects.list"]
     head_mover     = ["storage.objects.create", "storage.objects.delete"]
+    arrival_reader = ["storage.objects.get"]
     lien_reader    = ["resourcemanager.projects.get"]
     secret_reader  = ["secretmanager.versions.access"]
     key_signer     = ["cloudkms.cryptoKeyVersions.useToSign", "cloudkms.cryptoKeyVersions.viewPublicKey"]

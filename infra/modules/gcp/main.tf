@@ -8,10 +8,12 @@ locals {
   location   = coalesce(var.location, var.region)
   seal_chain = coalesce(var.seal_chain, sort(keys(var.chains))[0])
   deployed   = var.packages != null
+  gathers    = local.deployed && var.gather_seconds != null
   verifies   = local.deployed ? var.packages.verify != null : false
 
   sealed_buckets = { for chain in keys(var.chains) : chain => "${var.name}-${chain}-${var.project_id}" }
   heads_bucket   = "${var.name}-heads-${var.project_id}"
+  arrivals       = "${var.name}-arrivals"
   code_bucket    = "${var.name}-code-${var.project_id}"
 
   topic        = "${var.name}-logs"

@@ -112,6 +112,7 @@ output "not_protected" {
     var.lock_mode == "off" ? "Google Cloud: sealed objects have no lock (lock_mode = \"off\"): whoever administers the project can delete them." : "",
     var.lock_mode == "governance" ? "Google Cloud: the retention policies are not locked (lock_mode = \"governance\"): whoever administers the project can shorten or remove them and then delete objects." : "",
     local.deployed ? "" : "Google Cloud: no functions are deployed: nothing is sealed, countersigned or verified by itself.",
+    local.gathers ? "Google Cloud: log entries stand in the bucket ${local.arrivals_bucket} for up to ${var.gather_seconds} seconds before they are sealed: whoever administers the project can change them there." : "",
     local.deployed && !local.verifies ? "Google Cloud: no verification is scheduled here: another cloud must have one." : "",
     local.deployed && length(var.alarm_emails) == 0 ? "Google Cloud: alarms reach nobody (alarm_emails is empty)." : "",
     var.trusted.aws == null && var.trusted.azure == null ? "Google Cloud: no other cloud may read these stores, so that none countersigns them." : "",

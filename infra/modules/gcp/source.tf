@@ -1,5 +1,6 @@
 # Log entries of a project, folder or organization, through a sink, a topic and a
-# push subscription to the seal function. Made with the function: what a sink sends
+# push subscription to the seal function, gathered in files before where that is
+# asked for (gather.tf). Made with the function: what a sink sends
 # to a topic that nobody reads is lost.
 locals {
   source_id = coalesce(var.source_logs.id, var.project_id)
@@ -156,7 +157,7 @@ resource "google_pubsub_subscription" "seal" {
 
   project                    = var.project_id
   name                       = "${var.name}-seal"
-  topic                      = google_pubsub_topic.logs[0].id
+  topic                      = "projects/${var.project_id}/topics/${local.gathers ? google_pubsub_topic.arrivals[0].name : google_pubsub_topic.logs[0].name}"
   ack_deadline_seconds       = 300
   message_retention_duration = "2678400s"
   labels                     = var.labels

@@ -71,8 +71,8 @@ variable "chains" {
     error_message = "A chain's name has up to 16 lower-case letters, digits and single hyphens and begins with a letter."
   }
   validation {
-    condition     = length(setintersection(keys(var.chains), ["heads", "code", "witness", "report"])) == 0
-    error_message = "The names heads, code, witness and report are taken: a chain has another."
+    condition     = length(setintersection(keys(var.chains), ["heads", "code", "arrivals", "witness", "report"])) == 0
+    error_message = "The names heads, code, arrivals, witness and report are taken: a chain has another."
   }
   validation {
     condition     = alltrue([for chain in values(var.chains) : chain.retention_days >= 1 && chain.retention_days <= 36500 && floor(chain.retention_days) == chain.retention_days])
@@ -170,6 +170,17 @@ variable "source_logs" {
   validation {
     condition     = var.source_logs.scope == "project" ? true : can(regex("^[0-9]+$", var.source_logs.id))
     error_message = "source_logs.id is the number of the folder or organization."
+  }
+}
+
+variable "gather_seconds" {
+  description = "For how long log entries are gathered in a file before they are sealed: 60 to 600, so that one call and one segment hold many. Without it each entry is pushed by itself: sealed within seconds, at many times the price."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.gather_seconds == null ? true : var.gather_seconds >= 60 && var.gather_seconds <= 600 && floor(var.gather_seconds) == var.gather_seconds
+    error_message = "gather_seconds is 60 to 600 (Pub/Sub's own limits)."
   }
 }
 

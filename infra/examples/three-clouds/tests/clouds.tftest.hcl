@@ -60,7 +60,7 @@ run "three" {
     error_message = "Nine functions."
   }
   assert {
-    condition     = alltrue([for part in ["domain = \"audit.example.org\"\n\n", "[chain.aws]", "[chain.azure]", "[chain.gcp]", "[witness.aws]", "[witness.azure]", "[witness.gcp]"] : length(split(part, output.settings)) == 2]) && length(split("[report]", output.settings)) == 2 && !strcontains(output.settings, "[mail]")
+    condition     = alltrue([for part in ["domain = \"audit.example.org\"\nscrub_days = 30\n\n", "[chain.aws]", "[chain.azure]", "[chain.gcp]", "[witness.aws]", "[witness.azure]", "[witness.gcp]"] : length(split(part, output.settings)) == 2]) && length(split("[report]", output.settings)) == 2 && !strcontains(output.settings, "[mail]")
     error_message = "The settings are whole: ${output.settings}"
   }
   assert {
@@ -220,6 +220,26 @@ run "a_report_of_a_cloud_that_takes_no_part" {
     clouds = ["azure", "gcp"]
   }
   expect_failures = [var.report_in]
+}
+
+run "one_verifies" {
+  command = plan
+  variables {
+    verify_in = ["aws"]
+  }
+
+  assert {
+    condition     = join(" ", output.functions) == "aws-seal aws-anchor aws-verify azure-seal azure-anchor gcp-seal gcp-anchor" && length([for sentence in output.not_protected : sentence if strcontains(sentence, "no verification is scheduled")]) == 2
+    error_message = "The others have no verification, and that is said: ${join("\n", output.not_protected)}"
+  }
+}
+
+run "a_report_without_its_verification" {
+  command = plan
+  variables {
+    verify_in = ["gcp"]
+  }
+  expect_failures = [var.verify_in]
 }
 
 run "no_cloud" {

@@ -15,7 +15,7 @@ run "stores_before_the_functions" {
 
   assert {
     condition = sum([
-      length(azurerm_function_app_flex_consumption.this), length(azurerm_service_plan.this), length(azurerm_storage_account.host),
+      length(azurerm_function_app_flex_consumption.this), length(azurerm_service_plan.this), length(azurerm_storage_blob.package), length(azurerm_resource_group_template_deployment.package),
       length(azurerm_application_insights.this), length(azurerm_monitor_scheduled_query_rules_alert_v2.this),
       length(azurerm_monitor_activity_log_alert.this), length(azurerm_monitor_action_group.alarms),
     ]) == 0
@@ -35,13 +35,13 @@ run "the_functions" {
       azurerm_function_app_flex_consumption.this[job].runtime_name == "custom",
       azurerm_service_plan.this[job].sku_name == "FC1",
       azurerm_service_plan.this[job].os_type == "Linux",
-      azurerm_function_app_flex_consumption.this[job].zip_deploy_file == "versions.tf",
+      !azurerm_function_app_flex_consumption.this[job].webdeploy_publish_basic_authentication_enabled,
       azurerm_function_app_flex_consumption.this[job].https_only,
       azurerm_function_app_flex_consumption.this[job].identity[0].type == "UserAssigned",
       azurerm_function_app_flex_consumption.this[job].storage_authentication_type == "UserAssignedIdentity",
       azurerm_function_app_flex_consumption.this[job].storage_access_key == null,
     ])])
-    error_message = "Each is an app of Flex Consumption with an identity and no key."
+    error_message = "Each is an app of Flex Consumption with an identity, no key and no password."
   }
   assert {
     condition     = alltrue([for account in azurerm_storage_account.host : !account.shared_access_key_enabled && account.min_tls_version == "TLS1_2" && length(account.name) <= 24]) && length(distinct([for account in azurerm_storage_account.host : account.name])) == 3
@@ -50,6 +50,23 @@ run "the_functions" {
   assert {
     condition     = alltrue([for assignment in azurerm_role_assignment.host : assignment.role_definition_name == "Storage Blob Data Owner"]) && length(azurerm_role_assignment.host) == 3
     error_message = "Each holds its own account's leases, and no other's."
+  }
+  assert {
+    condition     = toset(keys(azurerm_role_assignment.packer)) == toset(["seal", "anchor", "verify"]) && alltrue([for assignment in azurerm_role_assignment.packer : assignment.principal_id == "00000000-0000-0000-0000-0000000000d1"])
+    error_message = "Who applies puts the packages there."
+  }
+  assert {
+    condition = alltrue([for job in ["seal", "anchor", "verify"] : jsondecode(azurerm_resource_group_template_deployment.package[job].template_content).resources == [{
+      type       = "Microsoft.Web/sites/extensions"
+      apiVersion = "2022-09-01"
+      name       = "${output.functions[job]}/onedeploy"
+      location   = "westeurope"
+      properties = {
+        packageUri  = "https://${azurerm_storage_account.host[job].name}.blob.core.windows.net/package/${filesha256("versions.tf")}/released-package.zip"
+        remoteBuild = false
+      }
+    }] && azurerm_storage_blob.package[job].source == "versions.tf"])
+    error_message = "Each package is deployed, another one where its content is another."
   }
   assert {
     condition     = azurerm_function_app_flex_consumption.this["anchor"].storage_container_endpoint == "https://${azurerm_storage_account.host["anchor"].name}.blob.core.windows.net/package"

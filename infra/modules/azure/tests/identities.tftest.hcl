@@ -144,7 +144,7 @@ run "readers_and_auditors_read" {
 }
 
 run "the_password_is_read_by_who_mails" {
-  command = plan
+  command = apply
   variables {
     mail_password_secret = "smtp"
   }
@@ -156,6 +156,14 @@ run "the_password_is_read_by_who_mails" {
   assert {
     condition     = output.mail_password == "keyvault:${output.vault}/smtp"
     error_message = "Its address is told."
+  }
+  assert {
+    condition = { for job, app in azurerm_function_app_flex_consumption.this : job => lookup(app.app_settings, "COUNTERSIGN_MAIL_PASSWORD", "") } == {
+      seal   = ""
+      anchor = output.mail_password
+      verify = output.mail_password
+    }
+    error_message = "To who mails, whatever cloud's the settings name."
   }
 }
 

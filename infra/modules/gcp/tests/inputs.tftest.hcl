@@ -135,3 +135,11 @@ run "keys_that_there_are_not" {
   }
   expect_failures = [var.keys]
 }
+
+run "a_file_an_hour" {
+  command = plan
+  variables {
+    gather_seconds = 3600
+  }
+  expect_failures = [var.gather_seconds]
+}

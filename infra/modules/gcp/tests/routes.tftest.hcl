@@ -126,6 +126,27 @@ run "functions_are_the_packages" {
   }
 }
 
+run "the_cloud_that_reports" {
+  command = plan
+  variables {
+    report = true
+  }
+
+  assert {
+    condition     = length([for env in google_cloud_run_v2_service.this["verify"].template[0].containers[0].env : env if env.name == "COUNTERSIGN_REPORT"]) == 0
+    error_message = "It takes [report] from the settings."
+  }
+}
+
+run "a_cloud_that_does_not_report" {
+  command = plan
+
+  assert {
+    condition     = one([for env in google_cloud_run_v2_service.this["verify"].template[0].containers[0].env : env.value if env.name == "COUNTERSIGN_REPORT"]) == "off"
+    error_message = "It leaves out [report], which is another cloud's."
+  }
+}
+
 run "without_a_verification" {
   command = plan
   variables {
@@ -192,5 +213,50 @@ run "data_access_of_the_project" {
   assert {
     condition     = one(google_project_iam_audit_config.this["storage.googleapis.com"].audit_log_config).log_type == "DATA_WRITE" && google_project_iam_audit_config.this["storage.googleapis.com"].project == "audit-logs-4711"
     error_message = "Data access is logged."
+  }
+}
+
+run "entries_gathered_in_files" {
+  command = apply
+  variables {
+    gather_seconds = 60
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.gather[0].cloud_storage_config[0].bucket == "countersign-arrivals-audit-logs-4711" && google_pubsub_subscription.gather[0].cloud_storage_config[0].max_duration == "60s" && length(google_pubsub_subscription.gather[0].push_config) == 0
+    error_message = "Pub/Sub writes a file a minute."
+  }
+  assert {
+    condition     = google_storage_notification.arrivals[0].bucket == "countersign-arrivals-audit-logs-4711" && google_storage_notification.arrivals[0].topic == "projects/audit-logs-4711/topics/countersign-arrivals" && google_storage_notification.arrivals[0].event_types == toset(["OBJECT_FINALIZE"])
+    error_message = "The bucket announces them."
+  }
+  assert {
+    condition     = google_pubsub_subscription.gather[0].topic == "projects/audit-logs-4711/topics/countersign-logs" && google_pubsub_subscription.seal[0].topic == "projects/audit-logs-4711/topics/countersign-arrivals"
+    error_message = "Entries go to the bucket, announcements to seal."
+  }
+  assert {
+    condition     = google_pubsub_topic_iam_member.arrivals[0].member == "serviceAccount:service-123456789012@gs-project-accounts.iam.gserviceaccount.com"
+    error_message = "Cloud Storage may announce."
+  }
+  assert {
+    condition     = google_storage_bucket_iam_member.arrivals[0].member == "serviceAccount:countersign-seal@audit-logs-4711.iam.gserviceaccount.com" && endswith(google_storage_bucket_iam_member.arrivals[0].role, "/countersign_arrival_reader")
+    error_message = "Seal reads the files, no more."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.match["store-changed"].conditions[0].condition_matched_log[0].filter, "countersign-arrivals-audit-logs-4711") && length([for sentence in output.not_protected : sentence if strcontains(sentence, "60 seconds")]) == 1
+    error_message = "The bucket is watched, and what it leaves open is said."
+  }
+}
+
+run "entries_one_by_one" {
+  command = plan
+
+  assert {
+    condition     = google_pubsub_subscription.seal[0].topic == "projects/audit-logs-4711/topics/countersign-logs"
+    error_message = "Each entry is pushed to seal."
+  }
+  assert {
+    condition     = length(google_storage_bucket.arrivals) + length(google_pubsub_subscription.gather) + length(google_storage_notification.arrivals) + length(google_pubsub_topic.arrivals) == 0
+    error_message = "Otherwise nothing is gathered."
   }
 }

@@ -19,6 +19,7 @@ pub(super) async fn versions(
     chain: &Chain,
     genesis: Option<&Genesis>,
     history: &History,
+    now: i64,
     checks: &mut Checks,
 ) {
     let days = genesis.map_or(chain.settings.retention_days, |genesis| {
@@ -36,7 +37,7 @@ pub(super) async fn versions(
         match pages.next().await {
             Ok(Knowledge::Known(Some(page))) => {
                 for of_key in page.chunk_by(|a, b| a.key == b.key) {
-                    one_version(of_key, checks);
+                    one_version(of_key, checks, || expired(of_key, history, days, now));
                     retained(of_key, history, created, days, &mut soft, checks);
                 }
             }
@@ -54,17 +55,41 @@ pub(super) async fn versions(
     }
 }
 
-fn one_version(versions: &[ObjectVersion], checks: &mut Checks) {
+fn one_version(versions: &[ObjectVersion], checks: &mut Checks, expired: impl Fn() -> bool) {
     let Some(newest) = versions.first() else {
         return;
     };
+    let markers = versions.iter().filter(|version| version.delete_marker);
+    let (markers, contents) = (markers.clone().count(), versions.len() - markers.count());
     let detail = Detail::object(&newest.key).expected("one version");
-    if versions.iter().any(|version| version.delete_marker) {
+    // The lifecycle of a bucket sets one when a segment's retention has ended.
+    if markers > 0 && !expired() {
         checks.find(&codes::DELETE_MARKER, detail);
-    } else if versions.len() > 1 {
-        let found = format!("{} versions", versions.len());
+    } else if contents > 1 {
+        let found = format!("{contents} versions");
         checks.find(&codes::SECOND_VERSION, detail.found(found));
     }
+}
+
+/// Whether these are versions of a segment whose retention has ended.
+fn expired(versions: &[ObjectVersion], history: &History, days: u32, now: i64) -> bool {
+    let Some(Object::Segment { start }) = versions
+        .first()
+        .and_then(|newest| Object::parse(&newest.key))
+    else {
+        return false;
+    };
+    if let Some((_, fact)) = history.starting_at(start) {
+        let days = i64::from(days) * 86_400_000;
+        return fact
+            .sealed_at
+            .is_some_and(|at| at < now.saturating_sub(days));
+    }
+    // One before what is verified: by its locks.
+    let now = u64::try_from(now).unwrap_or(0);
+    let mut contents = versions.iter().filter(|version| !version.delete_marker);
+    contents
+        .all(|version| matches!(version.lock, VersionLock::Until { millis, .. } if millis < now))
 }
 
 fn retained(

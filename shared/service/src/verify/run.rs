@@ -238,7 +238,7 @@ impl<'a> Run<'a> {
         )
         .await;
         posture::sealed_in_order(&history, checks);
-        posture::versions(chain, genesis.as_ref(), &history, checks).await;
+        posture::versions(chain, genesis.as_ref(), &history, self.now, checks).await;
         posture::settings(chain, days, checks).await;
         history.activity.judge(checks);
         subject.read = Some(Body {

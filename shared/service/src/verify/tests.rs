@@ -529,6 +529,38 @@ async fn retention_that_may_not_be_read_is_unknown_and_not_none() {
 }
 
 #[tokio::test]
+async fn a_marker_over_a_segment_is_no_finding_once_its_retention_has_ended() {
+    let world = world(3).await;
+    let first = &world.named("aws", "segments/").await[0];
+    let size = world.verified(&Options::default()).await.anchors[0].size;
+    let now = Options::default();
+    let much_later = Options {
+        at_millis: Some(crate::testing::START_MILLIS + 400 * 86_400_000),
+        ..Options::default()
+    };
+    let past_it = Options {
+        chain: Some("aws".into()),
+        since: Some(Since { size, root: None }),
+        ..much_later.clone()
+    };
+    world.store("aws").tamper_delete_marker(first);
+    for (options, told) in [
+        (&now, &["CS-1404"][..]),
+        (&much_later, &[]),
+        (&past_it, &[]),
+    ] {
+        let report = world.verified(options).await;
+        let found = codes(&report, "aws", Check::ObjectVersions);
+        assert_eq!(found, told, "{}", report.to_text(false));
+    }
+    // What later records lean on does not expire.
+    world.store("aws").tamper_delete_marker("genesis.json");
+    let report = world.verified(&much_later).await;
+    let found = codes(&report, "aws", Check::ObjectVersions);
+    assert_eq!(found, ["CS-1404"]);
+}
+
+#[tokio::test]
 async fn a_setting_that_leaves_a_store_open_fails_and_one_that_is_weak_is_told() {
     let world = world(1).await;
     let weak = |name: &str, aspect, open, mend: &str| Setting {

@@ -91,3 +91,10 @@ mock_resource "azurerm_monitor_action_group" {
     id = "/subscriptions/aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee/resourceGroups/countersign/providers/Microsoft.Insights/actionGroups/mock"
   }
 }
+
+mock_resource "azurerm_resource_group_template_deployment" {
+  defaults = {
+    id             = "/subscriptions/aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee/resourceGroups/countersign/providers/Microsoft.Resources/deployments/mock"
+    output_content = "{}"
+  }
+}
