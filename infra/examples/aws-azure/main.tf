@@ -39,13 +39,13 @@ locals {
 module "aws" {
   source = "../../modules/aws"
 
-  name                = var.name
-  chains              = var.aws.chains
-  lock_mode           = var.lock_mode
-  lock_for_good       = var.compliance_acknowledged
-  trail               = var.aws.trail
-  packages            = local.packages.aws
-  web_identity_issuer = var.aws.web_identity_issuer
+  name                    = var.name
+  chains                  = var.aws.chains
+  lock_mode               = var.lock_mode
+  compliance_acknowledged = var.compliance_acknowledged
+  trail                   = var.aws.trail
+  packages                = local.packages.aws
+  web_identity_issuer     = var.aws.web_identity_issuer
 
   trusted = { azure = module.azure.identity }
   reach   = { azure = module.azure.reach }

@@ -8,10 +8,10 @@ provider "aws" {
 module "aws" {
   source = "../../modules/aws"
 
-  name          = var.name
-  chains        = var.chains
-  lock_mode     = var.lock_mode
-  lock_for_good = var.lock_for_good
+  name                    = var.name
+  chains                  = var.chains
+  lock_mode               = var.lock_mode
+  compliance_acknowledged = var.compliance_acknowledged
 
   trail = var.trail
 

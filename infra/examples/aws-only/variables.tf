@@ -35,7 +35,7 @@ variable "lock_mode" {
   default     = "governance"
 }
 
-variable "lock_for_good" {
+variable "compliance_acknowledged" {
   description = "Must be true where lock_mode is \"compliance\"."
   type        = bool
   default     = false

@@ -6,13 +6,13 @@ module "aws" {
   source = "../../modules/aws"
   count  = contains(var.clouds, "aws") ? 1 : 0
 
-  name                = var.name
-  chains              = local.chains.aws
-  lock_mode           = var.lock_mode
-  lock_for_good       = var.compliance_acknowledged
-  trail               = var.aws.trail
-  packages            = local.packages.aws
-  web_identity_issuer = var.aws.web_identity_issuer
+  name                    = var.name
+  chains                  = local.chains.aws
+  lock_mode               = var.lock_mode
+  compliance_acknowledged = var.compliance_acknowledged
+  trail                   = var.aws.trail
+  packages                = local.packages.aws
+  web_identity_issuer     = var.aws.web_identity_issuer
 
   trusted = { azure = local.identity.azure, gcp = local.identity.gcp }
   reach   = { azure = local.reach.azure, gcp = local.reach.gcp }

@@ -15,6 +15,12 @@ locals {
         LOG_LEVEL        = "info"
       },
       job == "seal" ? { COUNTERSIGN_SEAL_CHAIN = local.seal_chain } : {},
+      # The settings name one cloud's secret; here it is this account's.
+      job == "seal" || var.mail_password_secret == null ? {} : {
+        COUNTERSIGN_MAIL_PASSWORD = "awssecret:${var.mail_password_secret}"
+      },
+      # One cloud seals the reports: here the settings' [report] may be another's.
+      job != "verify" || var.report ? {} : { COUNTERSIGN_REPORT = "off" },
       job == "seal" || var.reach.azure == null ? {} : {
         COUNTERSIGN_REACH_AZURE_TENANT = var.reach.azure.tenant_id
         COUNTERSIGN_REACH_AZURE_CLIENT = var.reach.azure.client_id

@@ -9,12 +9,12 @@ resource "aws_s3_bucket" "sealed" {
 
   lifecycle {
     precondition {
-      condition     = var.lock_mode != "compliance" || var.lock_for_good
+      condition     = var.lock_mode != "compliance" || var.compliance_acknowledged
       error_message = <<-EOT
         lock_mode = "compliance" cannot be undone. Every object that is sealed stays until its retention ends
         (${jsonencode({ for chain, settings in var.chains : chain => "${settings.retention_days} days" })}): nobody can delete it or
         shorten its time, neither the root user nor AWS. The buckets cannot be removed before, and you pay for them
-        until then; the only way out is closing the account. Set lock_for_good = true if that is what you want.
+        until then; the only way out is closing the account. Set compliance_acknowledged = true if that is what you want.
       EOT
     }
     precondition {

@@ -55,7 +55,7 @@ variable "lock_mode" {
   }
 }
 
-variable "lock_for_good" {
+variable "compliance_acknowledged" {
   description = "Must be true where lock_mode is \"compliance\": what is locked so cannot be undone."
   type        = bool
   default     = false

@@ -42,7 +42,13 @@ locals {
       EVENTS__clientId                = azurerm_user_assigned_identity.this["seal"].client_id
     }
     anchor = merge(local.reach_settings, local.mail_settings, { COUNTERSIGN_SCHEDULE = var.schedules.anchor })
-    verify = merge(local.reach_settings, local.mail_settings, { COUNTERSIGN_SCHEDULE = var.schedules.verify })
+    verify = merge(
+      local.reach_settings,
+      local.mail_settings,
+      { COUNTERSIGN_SCHEDULE = var.schedules.verify },
+      # One cloud seals the reports: here the settings' [report] may be another's.
+      var.report ? {} : { COUNTERSIGN_REPORT = "off" },
+    )
   }
 }
 

@@ -111,9 +111,9 @@ run "compliance_must_be_meant" {
 run "compliance_is_guarded" {
   command = plan
   variables {
-    lock_mode     = "compliance"
-    lock_for_good = true
-    chains        = { audit = { retention_days = 2555 }, flow = { retention_days = 30, colder_after_days = 7 } }
+    lock_mode               = "compliance"
+    compliance_acknowledged = true
+    chains                  = { audit = { retention_days = 2555 }, flow = { retention_days = 30, colder_after_days = 7 } }
   }
   assert {
     condition     = length(terraform_data.locked_for_good) == 2
@@ -184,6 +184,21 @@ run "functions_are_triggered_and_scheduled" {
   assert {
     condition     = length(aws_iam_outbound_web_identity_federation.account) == 1 && output.identity.issuer != null
     error_message = "Azure is reached by the account's issuer."
+  }
+}
+
+run "another_cloud_reports" {
+  variables {
+    packages             = { seal = "tests/package.zip", anchor = "tests/package.zip", verify = "tests/package.zip" }
+    mail_password_secret = "smtp"
+  }
+  assert {
+    condition     = { for job, function in aws_lambda_function.function : job => lookup(function.environment[0].variables, "COUNTERSIGN_REPORT", "") } == { seal = "", anchor = "", verify = "off" }
+    error_message = "verify leaves out [report], which is another cloud's."
+  }
+  assert {
+    condition     = { for job, function in aws_lambda_function.function : job => lookup(function.environment[0].variables, "COUNTERSIGN_MAIL_PASSWORD", "") } == { seal = "", anchor = "awssecret:smtp", verify = "awssecret:smtp" }
+    error_message = "The password comes from this account's secret."
   }
 }
 

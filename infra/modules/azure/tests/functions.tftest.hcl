@@ -108,6 +108,10 @@ run "what_calls_them" {
     error_message = "Anchor runs every five minutes, verify daily."
   }
   assert {
+    condition     = { for job, app in azurerm_function_app_flex_consumption.this : job => lookup(app.app_settings, "COUNTERSIGN_REPORT", "") } == { seal = "", anchor = "", verify = "off" }
+    error_message = "verify leaves out [report], which is another cloud's."
+  }
+  assert {
     condition     = !azurerm_application_insights.this[0].local_authentication_enabled && !azurerm_log_analytics_workspace.this.local_authentication_enabled
     error_message = "Nobody tells anything by a key."
   }
