@@ -65,6 +65,7 @@ module "azure" {
   chains                  = var.azure.chains
   lock_mode               = var.lock_mode
   compliance_acknowledged = var.compliance_acknowledged
+  account_lock            = var.azure.account_lock
   source_logs             = var.azure.source_logs
   packages                = local.packages.azure
   federation_audience     = var.azure.federation_audience

@@ -52,13 +52,14 @@ variable "aws" {
 }
 
 variable "azure" {
-  description = "Azure: the subscription, the location, whose logs, the Application ID URI that tokens for AWS are made for, the chains, who audits and operates (see the module's README)."
+  description = "Azure: the subscription, the location, whose logs, the Application ID URI that tokens for AWS are made for, the chains, who audits and operates, the resource lock (see the module's README)."
   type = object({
     subscription_id     = string
     location            = string
     federation_audience = optional(string)
     auditors            = optional(set(string), [])
     operators           = optional(set(string))
+    account_lock        = optional(bool, true)
     chains = optional(map(object({
       retention_days  = number
       cold_after_days = optional(number)

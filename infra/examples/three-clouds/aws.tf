@@ -2,6 +2,7 @@ provider "aws" {
   region = try(var.aws.region, "us-east-1")
 }
 
+# Null where this cloud takes no part; then there is no module either.
 module "aws" {
   source = "../../modules/aws"
   count  = contains(var.clouds, "aws") ? 1 : 0
@@ -10,9 +11,9 @@ module "aws" {
   chains                  = local.chains.aws
   lock_mode               = var.lock_mode
   compliance_acknowledged = var.compliance_acknowledged
-  trail                   = var.aws.trail
+  trail                   = try(var.aws.trail, null)
   packages                = local.packages.aws
-  web_identity_issuer     = var.aws.web_identity_issuer
+  web_identity_issuer     = try(var.aws.web_identity_issuer, null)
 
   trusted = { azure = local.identity.azure, gcp = local.identity.gcp }
   reach   = { azure = local.reach.azure, gcp = local.reach.gcp }
@@ -20,5 +21,5 @@ module "aws" {
   report               = var.report_in == "aws"
   mail_password_secret = local.mail_password_secret
   alarm_emails         = var.alarm_emails
-  auditors             = var.aws.auditors
+  auditors             = try(var.aws.auditors, null)
 }

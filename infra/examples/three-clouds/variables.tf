@@ -129,6 +129,7 @@ variable "azure" {
     federation_audience = optional(string)
     auditors            = optional(set(string), [])
     operators           = optional(set(string))
+    account_lock        = optional(bool, true)
     source_logs = optional(object({
       subscriptions    = optional(set(string))
       entra_categories = optional(set(string), [])

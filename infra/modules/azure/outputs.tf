@@ -113,7 +113,7 @@ output "not_protected" {
     local.deployed && !local.verifies ? "Azure: no verification is scheduled here: another cloud must have one." : "",
     local.deployed && length(var.alarm_emails) == 0 ? "Azure: alarms reach nobody (alarm_emails is empty)." : "",
     "Azure: signing keys are seeds in the key vault: whoever may read these secrets can sign as this cloud.",
-    length(local.operators) == 0 ? "" : "Azure: ${length(local.operators)} ${length(local.operators) == 1 ? "operator" : "operators"} can read the keys and write to the stores. Once the deployment runs, set operators = [].",
+    length(local.operators) == 0 ? "" : "Azure: ${length(local.operators)} ${length(local.operators) == 1 ? "operator" : "operators"} can read the keys and write to the stores. Once the deployment runs, set operators = []${var.account_lock ? " (and account_lock = false for that one apply)" : ""}.",
     length(var.source_logs.entra_categories) == 0 ? "Azure: logs of Entra ID, such as sign-ins and changes of roles, are not sealed (source_logs.entra_categories is empty)." : "",
     local.deployed && length(setsubtract(local.subscriptions, [local.subscription])) > 0 ? "Azure: alarms see changes of diagnostic settings in this module's subscription alone, not in the others whose logs are sealed." : "",
     var.trusted.aws == null && var.trusted.gcp == null ? "Azure: no other cloud may read these stores, so that none countersigns them." : "",

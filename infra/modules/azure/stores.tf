@@ -45,8 +45,8 @@ resource "azurerm_storage_account" "sealed" {
 
   blob_properties {
     # With versions, a name could come to stand for another blob than the sealed one.
-    # Soft delete of blobs stays off: records whose retention ended would look like
-    # deleted ones.
+    # Soft delete of blobs stays off: each move of a head would leave a copy behind, and
+    # what keeps records from deletion is the policy.
     versioning_enabled = false
 
     container_delete_retention_policy {

@@ -66,6 +66,27 @@ resource "google_storage_bucket" "code" {
   depends_on = [google_project_service.this]
 }
 
+# Cloud Run fetches the packages as its own agent.
+resource "google_project_service_identity" "run" {
+  provider = google-beta
+  count    = local.deployed ? 1 : 0
+
+  project = var.project_id
+  service = "run.googleapis.com"
+
+  depends_on = [google_project_service.this]
+}
+
+resource "google_storage_bucket_iam_member" "code" {
+  count = local.deployed ? 1 : 0
+
+  bucket = google_storage_bucket.code[0].name
+  role   = "roles/storage.objectViewer"
+  member = "serviceAccount:service-${local.number}@serverless-robot-prod.iam.gserviceaccount.com"
+
+  depends_on = [google_project_service_identity.run]
+}
+
 resource "google_storage_bucket_object" "package" {
   for_each = local.functions
 
@@ -129,7 +150,7 @@ resource "google_cloud_run_v2_service" "this" {
     }
   }
 
-  depends_on = [google_project_service.this]
+  depends_on = [google_storage_bucket_iam_member.code]
 }
 
 resource "google_cloud_run_v2_service_iam_member" "invoker" {

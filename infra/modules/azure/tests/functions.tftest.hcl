@@ -206,6 +206,18 @@ run "alarms" {
   }
 }
 
+run "entra_alone" {
+  command = plan
+  variables {
+    source_logs = { subscriptions = [], entra_categories = ["AuditLogs"] }
+  }
+
+  assert {
+    condition     = length(azurerm_monitor_diagnostic_setting.activity) == 0 && length(azurerm_monitor_aad_diagnostic_setting.entra) == 1
+    error_message = "No subscription's log is sealed where none is asked for."
+  }
+}
+
 run "no_verification_here" {
   command = plan
   variables {

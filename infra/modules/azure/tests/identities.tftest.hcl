@@ -175,7 +175,7 @@ run "who_applies_operates" {
     error_message = "Whoever applies can begin the chains."
   }
   assert {
-    condition     = length([for sentence in output.not_protected : sentence if strcontains(sentence, "set operators = []")]) == 1
+    condition     = length([for sentence in output.not_protected : sentence if strcontains(sentence, "1 operator can") && strcontains(sentence, "account_lock = false")]) == 1
     error_message = "And is told to give it up."
   }
 }

@@ -46,7 +46,7 @@ run "the_account" {
   }
   assert {
     condition     = length(azurerm_storage_account.sealed.blob_properties[0].delete_retention_policy) == 0 && azurerm_storage_account.sealed.blob_properties[0].container_delete_retention_policy[0].days == 30
-    error_message = "A blob whose retention ended leaves nothing behind; a removed container can be brought back."
+    error_message = "A head that moves leaves no copies behind; a removed container can be brought back."
   }
   assert {
     condition     = can(regex("^countersigsealed[0-9a-f]{8}$", azurerm_storage_account.sealed.name)) && length(azurerm_storage_account.sealed.name) == 24

@@ -121,6 +121,10 @@ run "functions_are_the_packages" {
     error_message = "A package's name follows its content, so that a new one is deployed."
   }
   assert {
+    condition     = google_storage_bucket_iam_member.code[0].member == "serviceAccount:service-123456789012@serverless-robot-prod.iam.gserviceaccount.com" && google_storage_bucket_iam_member.code[0].role == "roles/storage.objectViewer"
+    error_message = "Cloud Run's agent reads the packages, and writes none."
+  }
+  assert {
     condition     = { for job, it in google_cloud_scheduler_job.this : job => "${it.schedule} ${it.time_zone}" } == { anchor = "*/5 * * * * Etc/UTC", verify = "17 3 * * * Etc/UTC" }
     error_message = "Anchor every five minutes, verify every day."
   }
