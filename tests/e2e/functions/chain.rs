@@ -5,18 +5,26 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use countersign_core::delivery::Identity;
 use countersign_core::keys::VerifierKey;
 use countersign_service::attest::{self, Envelope};
 use countersign_store::emulators::{Emulators, fresh_name};
 use countersign_store::{Expected, Lock, ObjectPages};
 use countersign_tests::mails::{Mails, address};
 use countersign_tests::{CLOUDS, data, stand_in};
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use super::trail::{Trail, front, gzipped};
 use super::{Deployed, Function, invocation, push};
 use crate::clouds::{Ground, domain, emulators, keys};
 use crate::stand_ins::call;
+
+/// Of buckets and containers that are no sealed store.
+const UNLOCKED: Expected = Expected {
+    retention_days: 1,
+    lock: Lock::Off,
+};
 
 /// Where the trail's account writes its files.
 const FOLDER: &str = "AWSLogs/218007301253/CloudTrail/us-east-1/2023/07/10";
@@ -114,17 +122,34 @@ async fn from_a_trail(function: &Function<'_>, files: &[(String, Vec<u8>)]) -> V
     events
 }
 
-/// Posts real messages as the host does, with real metadata, twice.
-fn from_a_hub(function: &Function<'_>, records: &str, metadata: &[u8]) -> Vec<Value> {
+/// Posts real messages as the host does, with real metadata, twice; one that breaks
+/// off is among them, and ends in the container of dead letters.
+async fn from_a_hub(
+    emulators: &Emulators,
+    deployed: &mut Deployed,
+    records: &str,
+    metadata: &[u8],
+) -> Vec<Value> {
+    let administrator = emulators.azure_administrator().unwrap();
+    let container = fresh_name("dead").unwrap();
+    administrator
+        .new_container(&container, UNLOCKED)
+        .await
+        .unwrap();
+    let dead_letters = format!("azblob://devstoreaccount1/{container}");
+    deployed.set("COUNTERSIGN_DEAD_LETTERS", &dead_letters);
+    let function = deployed.start("azure", "seal");
     let events: Vec<Value> = records
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let lines: Vec<&str> = records.lines().collect();
-    let messages: Vec<String> = lines
+    let mut messages: Vec<String> = lines
         .chunks(7)
         .map(|lines| format!("{{\"records\":[{}]}}", lines.join(",")))
         .collect();
+    let broken = "{\"records\":[{\"cut\":1}";
+    messages.insert(1, broken.to_owned());
     let bodies: Vec<&[u8]> = messages.iter().map(|message| message.as_bytes()).collect();
     let numbers: Vec<u64> = (47..).take(bodies.len()).collect();
     let metadata: Value = serde_json::from_slice(metadata).unwrap();
@@ -132,6 +157,18 @@ fn from_a_hub(function: &Function<'_>, records: &str, metadata: &[u8]) -> Vec<Va
     for _ in 0..2 {
         assert_eq!(function.call(&body), Ok(Value::Null));
     }
+    let identity = Identity::EventHub {
+        namespace: "logs",
+        hub: metadata["PartitionContext"]["EventHubPath"]
+            .as_str()
+            .unwrap(),
+        partition: "0",
+        sequence: numbers[1],
+    };
+    let name = format!("dead-letters/{}.json", identity.id());
+    let letter = administrator.get(&container, &name).await.unwrap();
+    let letter: Value = serde_json::from_slice(&letter).unwrap();
+    assert_eq!(letter["bytes"], BASE64.encode(broken.as_bytes()));
     events
 }
 
@@ -151,11 +188,7 @@ async fn from_a_topic_and_a_bucket(
     }
     let bucket = fresh_name("sink").unwrap();
     let administrator = emulators.gcp_administrator().unwrap();
-    let off = Expected {
-        retention_days: 1,
-        lock: Lock::Off,
-    };
-    administrator.new_bucket(&bucket, off).await.unwrap();
+    administrator.new_bucket(&bucket, UNLOCKED).await.unwrap();
     let name = "cloudaudit.googleapis.com/activity/2026/11/24/00:00:00_00:59:59_S0.json";
     let put = administrator.put(&bucket, name, written.as_bytes().to_vec());
     put.await.unwrap();
@@ -209,9 +242,10 @@ async fn logs_go_from_the_trail_to_the_mail() {
     let seal = deployed.start("aws", "seal");
     let aws = from_a_trail(&seal, &files).await;
     same(&deployed, "aws", &aws).await;
-    let seal = deployed.start("azure", "seal");
+    drop(seal);
     let metadata = envelopes.join("azure-functions/eventhub_trigger_metadata.json");
-    let azure = from_a_hub(&seal, &text(&azure), &fs::read(metadata).unwrap());
+    let metadata = fs::read(metadata).unwrap();
+    let azure = from_a_hub(&emulators, &mut deployed, &text(&azure), &metadata).await;
     same(&deployed, "azure", &azure).await;
     let seal = deployed.start("gcp", "seal");
     let envelope = envelopes.join(

@@ -3,8 +3,9 @@
 //! ends the process, and nothing is acknowledged that is not kept.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -138,16 +139,27 @@ fn survives(
     assert_eq!(sealed(), before + 1, "{}", function.program.text());
 }
 
-/// Asks to post a body of that size, which is not sent: the status of the answer.
-fn claims(port: u16, path: &str, bytes: usize) -> String {
+/// Posts a body of that many zeros; the status of the answer, or nothing where the
+/// connection was cut before.
+fn posted(port: u16, path: &str, mib: usize) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let mut sender = stream.try_clone().unwrap();
+    let bytes = mib << 20;
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: {bytes}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: {bytes}\r\n\r\n"
     );
-    stream.write_all(head.as_bytes()).unwrap();
+    std::thread::spawn(move || {
+        let piece = vec![b'0'; 1 << 20];
+        // It may not want to hear the end of it.
+        let _ = sender.write_all(head.as_bytes());
+        let _ = (0..mib).try_for_each(|_| sender.write_all(&piece));
+    });
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.lines().next().unwrap_or_default().to_owned()
+    let _ = BufReader::new(&mut stream).read_line(&mut answer);
+    answer
 }
 
 /// A store of logs that is somebody else's, or holds what nobody should read
@@ -357,8 +369,8 @@ async fn hostile_payloads_do_not_end_the_function_of_azure() {
     let Platform::Functions(port) = function.platform else {
         panic!("another platform")
     };
-    let status = claims(port, "/seal", 300 << 20);
-    assert!(status.contains("413"), "{status}");
+    let status = posted(port, "/seal", 257);
+    assert!(status.is_empty() || status.contains(" 413 "), "{status}");
     assert!(function.program.is_alive());
 }
 
@@ -445,7 +457,7 @@ async fn hostile_payloads_do_not_end_the_function_of_google_cloud() {
     let Platform::CloudRun(port) = function.platform else {
         panic!("another platform")
     };
-    let status = claims(port, "/", 40 << 20);
-    assert!(status.contains("413"), "{status}");
+    let status = posted(port, "/", 33);
+    assert!(status.is_empty() || status.contains(" 413 "), "{status}");
     assert!(function.program.is_alive());
 }

@@ -44,7 +44,6 @@ esac
 "#;
 
 struct Deploying {
-    over: Over,
     folder: TempDir,
 }
 
@@ -75,7 +74,7 @@ impl Deploying {
         write("bin/terraform", TERRAFORM);
         let mode = fs::Permissions::from_mode(0o755);
         fs::set_permissions(folder.path().join("bin/terraform"), mode).unwrap();
-        Some(Self { over, folder })
+        Some(Self { folder })
     }
 
     fn run(&self, arguments: &[&str], stdin: &str) -> (Option<i32>, String) {
