@@ -6,6 +6,7 @@
 #[cfg(feature = "emulators")]
 mod clouds;
 mod corpus;
+mod infra;
 mod packages;
 mod proofs;
 mod real;
