@@ -8,6 +8,7 @@ mod clouds;
 mod corpus;
 #[cfg(feature = "emulators")]
 mod functions;
+mod infra;
 mod packages;
 mod proofs;
 mod real;

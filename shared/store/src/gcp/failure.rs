@@ -21,6 +21,8 @@ const MAX_MESSAGE_CHARS: usize = 400;
 pub(super) const NOT_GOOGLE: &str =
     "check that the address is Google's own service, or one that answers as it does";
 
+const DELETE_PERMISSION: &str = "storage.objects.delete";
+
 const NO_BUCKET: failure::Failure = failure::Failure::NoStore(failure::NoStore {
     reason: "its bucket does not exist",
     next: "correct the setting, or make the bucket (terraform apply) and run init",
@@ -168,9 +170,11 @@ impl Failure {
 
     /// Of a call that makes something new; `permission` as in [`class`](Self::class).
     pub(super) fn into_put(self, object: String, permission: &str) -> PutError {
-        self.class(false, permission)
-            .of_create(NO_BUCKET)
-            .into_put(object)
+        let class = match self {
+            Self::Answer(answer) if answer.wants_to_delete() => Class::Exists,
+            other => other.class(false, permission),
+        };
+        class.of_create(NO_BUCKET).into_put(object)
     }
 
     /// Of a read whose object was not told to be missing.
@@ -344,6 +348,13 @@ impl Answer {
                     self.reason.as_str(),
                     "rateLimitExceeded" | "userRateLimitExceeded" | "RATE_LIMIT_EXCEEDED"
                 ))
+    }
+
+    /// Whether a write was denied because it would have replaced something: that
+    /// counts as deleting, and who may create alone is told so, whatever the
+    /// write's own condition.
+    fn wants_to_delete(&self) -> bool {
+        self.status == 403 && self.message.contains(DELETE_PERMISSION)
     }
 
     fn class(self, read: bool, permission: &str) -> Class {

@@ -118,6 +118,8 @@ async fn a_refused_put_is_classed_and_never_repeated() {
             ),
             Put::Exists,
         ),
+        // Who may create alone, of a name that is taken.
+        (denied("storage.objects.delete"), Put::Exists),
         (
             denied("storage.objects.create"),
             Put::Refused("storage.objects.create"),
