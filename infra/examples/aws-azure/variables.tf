@@ -33,9 +33,9 @@ variable "aws" {
     web_identity_issuer = optional(string)
     auditors            = optional(list(string), [])
     chains = optional(map(object({
-      retention_days    = number
-      colder_after_days = optional(number)
-      allow_empty       = optional(bool, false)
+      retention_days  = number
+      cold_after_days = optional(number)
+      allow_empty     = optional(bool, false)
     })), { aws = { retention_days = 365 } })
     trail = object({
       create         = optional(bool, false)

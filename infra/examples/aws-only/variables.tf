@@ -22,9 +22,9 @@ variable "name" {
 variable "chains" {
   description = "The chains by name, each with its own bucket and retention in days."
   type = map(object({
-    retention_days    = number
-    colder_after_days = optional(number)
-    allow_empty       = optional(bool, false)
+    retention_days  = number
+    cold_after_days = optional(number)
+    allow_empty     = optional(bool, false)
   }))
   default = { aws = { retention_days = 365 } }
 }

@@ -22,11 +22,11 @@ variable "name" {
 variable "chains" {
   description = "The chains by name, each with its own bucket and retention in days."
   type = map(object({
-    retention_days    = number
-    colder_after_days = optional(number)
-    allow_empty       = optional(bool, false)
+    retention_days  = number
+    cold_after_days = optional(number)
+    allow_empty     = optional(bool, false)
   }))
-  default = { aws = { retention_days = 2555, colder_after_days = 90 } }
+  default = { aws = { retention_days = 2555, cold_after_days = 90 } }
 }
 
 variable "lock_mode" {

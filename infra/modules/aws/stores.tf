@@ -123,7 +123,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "sealed" {
   }
 
   dynamic "rule" {
-    for_each = var.chains[each.key].colder_after_days == null ? [] : [var.chains[each.key].colder_after_days]
+    for_each = var.chains[each.key].cold_after_days == null ? [] : [var.chains[each.key].cold_after_days]
 
     content {
       id     = "colder"

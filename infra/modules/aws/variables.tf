@@ -14,8 +14,8 @@ variable "chains" {
   type = map(object({
     retention_days = number
     # Days until objects move to a colder storage class that is read at once (GLACIER_IR); never where null.
-    colder_after_days = optional(number)
-    allow_empty       = optional(bool, false)
+    cold_after_days = optional(number)
+    allow_empty     = optional(bool, false)
   }))
   default = { aws = { retention_days = 365 } }
 

@@ -113,7 +113,7 @@ run "compliance_is_guarded" {
   variables {
     lock_mode               = "compliance"
     compliance_acknowledged = true
-    chains                  = { audit = { retention_days = 2555 }, flow = { retention_days = 30, colder_after_days = 7 } }
+    chains                  = { audit = { retention_days = 2555 }, flow = { retention_days = 30, cold_after_days = 7 } }
   }
   assert {
     condition     = length(terraform_data.locked_for_good) == 2
