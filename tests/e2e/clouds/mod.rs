@@ -179,6 +179,6 @@ async fn anchored(clouds: &Clouds) {
 }
 
 /// Milliseconds of the machine's clock, to measure with.
-fn now_millis() -> u64 {
+pub(crate) fn now_millis() -> u64 {
     SystemClock.unix_millis()
 }
