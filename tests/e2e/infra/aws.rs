@@ -326,7 +326,7 @@ fn roles_are_assumed_by_whom_they_are_for_and_by_nobody_else() {
     let ours = vec![("aws:SourceAccount", account)];
     let theirs = vec![("aws:SourceAccount", "999999999999")];
     let (api, sts) = ("api://countersign", "sts.amazonaws.com");
-    let rows: Vec<(Who<'_>, &str, Vec<(&str, &str)>, &str)> = vec![
+    let rows = [
         (lambda, "AssumeRole", vec![], "seal anchor verify"),
         (scheduler, "AssumeRole", ours, "scheduler"),
         (scheduler, "AssumeRole", theirs, ""),

@@ -5,6 +5,8 @@
 mod aws;
 mod diagram;
 mod iam;
+#[cfg(feature = "emulators")]
+mod live;
 
 use std::path::Path;
 use std::process::Command;
@@ -58,6 +60,7 @@ impl State {
             .unwrap_or_else(|| panic!("{member} of {address} is {value}"))
     }
 
+    #[cfg(feature = "emulators")]
     fn output(&self, name: &str) -> &Value {
         &self.0["values"]["outputs"][name]["value"]
     }

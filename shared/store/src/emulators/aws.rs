@@ -16,6 +16,7 @@ use aws_sdk_s3::types::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use serde_json::json;
 
@@ -60,6 +61,55 @@ impl Emulators {
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.aws.to_string()),
             ("AWS_ENDPOINT_URL_KMS", self.aws_kms.to_string()),
         ]
+    }
+
+    /// Somebody whom an IAM policy lets do what it says, and nothing else, on S3's
+    /// stand-in: by a session of the administrator, with that policy. `sts` is the
+    /// address of what gives such sessions: MinIO itself.
+    ///
+    /// # Errors
+    /// When no client can be set up, or the session is refused.
+    pub async fn aws_session(
+        &self,
+        sts: &str,
+        policy: &str,
+    ) -> Result<(Access, Administrator), EmulatorsError> {
+        let of = |credentials, sts: &str| {
+            let endpoints = Endpoints {
+                s3: Some(self.s3.to_string()),
+                sts: Some(sts.to_owned()),
+                ..Endpoints::default()
+            };
+            Access::with_endpoints(credentials, Some(REGION), endpoints).map_err(unusable)
+        };
+        let administrator = Credentials::new(KEY_ID, SECRET_KEY, None, None, "emulators");
+        let sts = of(administrator, sts)?.sts(None, "sts").map_err(unusable)?;
+        let assumed = sts
+            .assume_role()
+            // MinIO reads neither.
+            .role_arn("arn:aws:iam::000000000000:role/session")
+            .role_session_name("session")
+            .policy(policy)
+            .send();
+        let assumed = assumed
+            .await
+            .map_err(|error| unusable(DisplayErrorContext(error)))?;
+        let given = assumed
+            .credentials
+            .ok_or_else(|| unusable("the session has no credentials"))?;
+        let session = Credentials::new(
+            given.access_key_id,
+            given.secret_access_key,
+            Some(given.session_token),
+            None,
+            "emulators",
+        );
+        let access = of(session, "http://127.0.0.1:1")?;
+        let who = Administrator {
+            s3: access.s3(None, "s3://").map_err(unusable)?,
+            dynamodb: access.dynamodb(None, "dynamodb://").map_err(unusable)?,
+        };
+        Ok((access, who))
     }
 
     /// Somebody who may do everything that AWS permits anybody.
@@ -165,6 +215,38 @@ impl Administrator {
         let put = self.s3.put_bucket_policy().bucket(bucket);
         let put = put.policy(policy.to_string()).send().await;
         put.map(drop).map_err(error)
+    }
+
+    /// Puts that policy on a bucket in place of the one it has.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn put_policy(&self, bucket: &str, policy: &str) -> Result<(), ActError> {
+        let put = self.s3.put_bucket_policy().bucket(bucket);
+        put.policy(policy).send().await.map(drop).map_err(error)
+    }
+
+    /// Puts an object where none stands: as seal does, but without a lock.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn put_new(&self, bucket: &str, key: &str, bytes: Vec<u8>) -> Result<(), ActError> {
+        let put = self.s3.put_object().bucket(bucket).key(key);
+        let put = put.if_none_match("*").body(bytes.into()).send().await;
+        put.map(drop).map_err(error)
+    }
+
+    /// The names of a bucket's objects, the first thousand of them.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn list(&self, bucket: &str) -> Result<Vec<String>, ActError> {
+        let listed = self.s3.list_objects_v2().bucket(bucket).send().await;
+        let objects = listed.map_err(error)?.contents.unwrap_or_default();
+        Ok(objects
+            .into_iter()
+            .filter_map(|object| object.key)
+            .collect())
     }
 
     /// Makes a table as one is deployed for heads.
@@ -307,15 +389,20 @@ impl Administrator {
         put.map(drop).map_err(error)
     }
 
-    /// Lets the service itself delete the bucket's objects after some days.
+    /// Lets the service itself delete objects of those names after some days.
     ///
     /// # Errors
     /// When it is refused.
-    pub async fn expire_after(&self, bucket: &str, days: i32) -> Result<(), ActError> {
+    pub async fn expire_after(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        days: i32,
+    ) -> Result<(), ActError> {
         let rule = LifecycleRule::builder()
             .id("expire")
             .status(ExpirationStatus::Enabled)
-            .filter(LifecycleRuleFilter::builder().prefix("").build())
+            .filter(LifecycleRuleFilter::builder().prefix(prefix).build())
             .expiration(LifecycleExpiration::builder().days(days).build())
             .build()
             .map_err(ActError::failed)?;
@@ -411,6 +498,6 @@ where
             code: error.code().unwrap_or_default().to_owned(),
             message: error.message().unwrap_or_default().to_owned(),
         },
-        None => ActError::failed(aws_smithy_types::error::display::DisplayErrorContext(error)),
+        None => ActError::failed(DisplayErrorContext(error)),
     }
 }

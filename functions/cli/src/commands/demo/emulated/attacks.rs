@@ -191,7 +191,7 @@ impl Attack {
                 aws.remove_policy(bucket).await?;
                 kept.version = aws.delete(bucket, key).await?;
             }
-            Self::AwsLifecycle => aws.expire_after(bucket, 1).await?,
+            Self::AwsLifecycle => aws.expire_after(bucket, "", 1).await?,
             Self::AwsHeadDeleted => {
                 kept.item = Some(aws.item(bucket, key).await?);
                 aws.delete_item(bucket, key).await?;
