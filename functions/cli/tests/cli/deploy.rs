@@ -81,11 +81,11 @@ impl Deploying {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut command = Command::new(root.join("scripts/deploy"));
         let path = std::env::var("PATH").unwrap();
-        let bin = self.0.path().join("bin");
+        let bin = self.folder.path().join("bin");
         command
             .args(["--cli", env!("CARGO_BIN_EXE_countersign")])
             .arg("--programs")
-            .args([self.0.path(), self.0.path()])
+            .args([self.folder.path(), self.folder.path()])
             .args(arguments)
             .env("PATH", format!("{}:{path}", bin.display()))
             .env("SOURCE_DATE_EPOCH", "1764000000");
@@ -95,7 +95,7 @@ impl Deploying {
     }
 
     fn read(&self, name: &str) -> Option<String> {
-        fs::read_to_string(self.0.path().join(name)).ok()
+        fs::read_to_string(self.folder.path().join(name)).ok()
     }
 }
 
@@ -144,7 +144,7 @@ fn a_deployment_goes_through_and_again_changes_nothing() {
             .contains("aws-seal.zip")
     );
     let policy = deploying.read("countersign.policy").unwrap();
-    let sums = || fs::read(deploying.0.path().join("packages/aws-seal.zip")).unwrap();
+    let sums = || fs::read(deploying.folder.path().join("packages/aws-seal.zip")).unwrap();
     let packed = sums();
 
     let (status, again) = deploying.run(&["--yes"], "");
