@@ -88,7 +88,8 @@ fn begin(folder: &Path) -> Result<(), String> {
     let settings = |sealed: [&str; 3], head: [&str; 3]| {
         let chain = |nth: usize, cloud: &str| {
             format!(
-                "[chain.{cloud}]\nsealed = \"{}\"\nhead = \"{}\"\nkey = \"file:{cloud}.seed\"\n",
+                "[chain.{cloud}]\nsealed = \"{0}\"\nhead = \"{1}\"\nkey = \"file:{cloud}.seed\"\n\
+                 [witness.{cloud}]\nsealed = \"{0}\"\nstate = \"{1}\"\nkey = \"file:{cloud}-witness.seed\"\n",
                 sealed[nth], head[nth]
             )
         };
