@@ -62,3 +62,10 @@ set_up() {
     need_c_compiler
     need_rust
 }
+
+# build_program OPTION…: prints where the program is that cargo builds so. cargo
+# itself names it, wherever the target folder is.
+build_program() {
+    (cd "$root" && cargo build --locked --message-format=json-render-diagnostics "$@") |
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1
+}
