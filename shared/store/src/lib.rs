@@ -30,6 +30,8 @@ mod secret;
 #[cfg(test)]
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 mod testing;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod tls;
 
 #[cfg(feature = "aws")]
 pub mod aws;

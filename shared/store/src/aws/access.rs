@@ -14,7 +14,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient, http_client_fn};
 use aws_smithy_types::retry::RetryConfig;
 use thiserror::Error;
 
@@ -474,10 +474,13 @@ fn settings(region: Option<&str>) -> SdkConfig {
 }
 
 fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
+    let client = aws_smithy_http_client::Builder::new()
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https()
+        .build_https();
+    // Itself it would read the machine's certificates for each client that is
+    // set up; so it does at the first call.
+    http_client_fn(move |settings, components| client.http_connector(settings, components))
 }
 
 fn read_timeouts() -> TimeoutConfig {

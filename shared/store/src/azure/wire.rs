@@ -36,6 +36,7 @@ use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
 use crate::requests::Count;
+use crate::tls;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(12);
@@ -352,8 +353,8 @@ impl Policy for Wire {
 /// The client that everything goes through. Redirects are not followed: no
 /// service here sends any.
 pub(super) fn client(loopback: bool) -> reqwest::Result<reqwest::Client> {
-    use_ring();
     let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::config())
         .connect_timeout(CONNECT)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false);
@@ -367,17 +368,12 @@ pub(super) fn client(loopback: bool) -> reqwest::Result<reqwest::Client> {
 /// The client for managed identities, whose endpoints are plain http on a
 /// link-local address.
 pub(super) fn identity_client() -> reqwest::Result<reqwest::Client> {
-    use_ring();
     reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::config())
         .connect_timeout(CONNECT)
         .read_timeout(CONNECT)
         .redirect(reqwest::redirect::Policy::none())
         .build()
-}
-
-/// Makes ring the provider of this process, unless there is one already.
-fn use_ring() {
-    let _already = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// The size of the whole object of which this is an answer to a ranged read.

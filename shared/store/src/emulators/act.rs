@@ -8,6 +8,8 @@ use reqwest::{Client, Method};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::tls;
+
 /// A stand-in on this machine answers within milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -52,9 +54,8 @@ pub(super) fn json(body: &[u8]) -> Result<Value, ActError> {
 
 impl Asker {
     pub(super) fn new(base: impl ToString) -> Result<Self, ActError> {
-        // Who has set it before is left in place.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
+            .tls_backend_preconfigured(tls::config())
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::failure::{Failure, chain};
-use crate::requests;
+use crate::{requests, tls};
 
 /// How long it may take to get an access token. A token is kept and renewed in
 /// the background, so that most calls wait for none.
@@ -85,6 +85,8 @@ impl Access {
     ///
     /// When the file with the credentials cannot be read.
     pub fn application_default(endpoints: Endpoints) -> Result<Self, AccessError> {
+        // They ask for a token at once, on another thread.
+        tls::use_ring();
         let credentials = credentials::Builder::default()
             .build()
             .map_err(|error| AccessError(format!("the credentials cannot be used: {}: correct the file that GOOGLE_APPLICATION_CREDENTIALS names, or run gcloud auth application-default login", chain(&error))))?;
@@ -275,10 +277,8 @@ pub(crate) fn metadata_client() -> Result<reqwest::Client, AccessError> {
 }
 
 fn http_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, AccessError> {
-    // The clients of this process find their cryptography here; who has
-    // set it before is left in place.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     builder
+        .tls_backend_preconfigured(tls::config())
         .connect_timeout(CONNECT_TIMEOUT)
         // No API redirects; following one would carry the token along.
         .redirect(reqwest::redirect::Policy::none())

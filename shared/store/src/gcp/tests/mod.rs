@@ -140,6 +140,6 @@ fn unique(name: &str) -> String {
 }
 
 fn reqwest_client() -> reqwest::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::use_ring();
     reqwest::Client::new()
 }
