@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 use countersign_core::record::Cloud;
 use countersign_store::local::{CreateError, LocalHeadStore, LocalSealedStore};
 use countersign_store::{
-    HeadStore, KeyAddress, Lock, RemoteKey, SealedStore, Secret, StoreAddress,
+    HeadStore, KeyAddress, Lock, LogStore, RemoteKey, SealedStore, Secret, StoreAddress,
 };
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 use tokio::sync::OnceCell;
@@ -237,6 +236,26 @@ impl Stores {
             }),
         };
         key.map(Some)
+    }
+
+    /// Where a cloud delivers logs as objects, reached with its own credentials;
+    /// none where it has no such place.
+    ///
+    /// # Errors
+    /// When there is no way to reach it.
+    pub async fn logs(&self, cloud: Cloud) -> Result<Option<Arc<dyn LogStore>>, AccessError> {
+        #[cfg(any(feature = "aws", feature = "gcp"))]
+        const LOGS: &str = "the buckets of the logs";
+        Ok(match cloud {
+            #[cfg(feature = "aws")]
+            Cloud::Aws => {
+                let opened = aws::S3Logs::open(self.own_aws(&LOGS).await?);
+                Some(Arc::new(opened.map_err(|error| access(&LOGS, error))?))
+            }
+            #[cfg(feature = "gcp")]
+            Cloud::Gcp => Some(Arc::new(gcp::GcsLogs::open(self.own_gcp(&LOGS).await?))),
+            _ => None,
+        })
     }
 
     #[cfg(feature = "aws")]

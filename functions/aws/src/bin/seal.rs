@@ -2,7 +2,6 @@
 //! through SQS and SNS, and EventBridge events.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use countersign_aws::{Function, serve};
 use countersign_core::record::Cloud;
@@ -10,7 +9,6 @@ use countersign_service::function::{self, Sealing, own_buckets, settings};
 use countersign_service::telemetry::Platform;
 use countersign_sources::trigger::aws::{Event, Passing, decode};
 use countersign_sources::trigger::{Brought, Refusal};
-use countersign_store::aws::{Access, S3Logs};
 use lambda_runtime::Error;
 use serde_json::{Value, json};
 
@@ -20,12 +18,11 @@ fn main() -> ExitCode {
 
 async fn begin() -> Result<(), Error> {
     let settings = settings()?;
-    let logs = S3Logs::open(&Access::from_environment(None).await?)?;
     serve(Seal {
         passing: Passing {
             own_buckets: own_buckets(&settings),
         },
-        sealing: Sealing::open(&settings, Cloud::Aws, Some(Arc::new(logs))).await?,
+        sealing: Sealing::open(&settings, Cloud::Aws).await?,
     })
     .await
 }

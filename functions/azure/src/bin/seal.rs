@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 
 async fn begin() -> Result<(), Box<dyn Error>> {
     let settings = settings()?;
-    let sealing = Arc::new(Sealing::open(&settings, Cloud::Azure, None).await?);
+    let sealing = Arc::new(Sealing::open(&settings, Cloud::Azure).await?);
     let function = Seal {
         sealing: Arc::clone(&sealing),
         // The metadata name it in newer versions of the extension alone.

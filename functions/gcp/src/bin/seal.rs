@@ -11,7 +11,6 @@ use countersign_gcp::{Function, serve};
 use countersign_service::function::{self, Sealing, own_buckets, settings};
 use countersign_service::telemetry::Platform;
 use countersign_sources::trigger::gcp::decode;
-use countersign_store::gcp::{Access, GcsLogs};
 
 fn main() -> ExitCode {
     function::run(Platform::Gcp, begin())
@@ -19,9 +18,7 @@ fn main() -> ExitCode {
 
 async fn begin() -> Result<(), Box<dyn Error>> {
     let settings = settings()?;
-    let logs = GcsLogs::open(&Access::from_environment()?);
-    let sealing = Sealing::open(&settings, Cloud::Gcp, Some(Arc::new(logs))).await?;
-    let sealing = Arc::new(sealing);
+    let sealing = Arc::new(Sealing::open(&settings, Cloud::Gcp).await?);
     let function = Seal {
         sealing: Arc::clone(&sealing),
         own_buckets: own_buckets(&settings),

@@ -1,16 +1,14 @@
 //! The seal functions' part: what a call brought is taken into the chain of their
 //! cloud, and told in one line.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use countersign_core::record::Cloud;
 use countersign_sources::trigger::{Brought, Delivery, Refusal};
-use countersign_store::LogStore;
 use futures_util::{StreamExt, stream};
 
 use super::{CHAIN, DeadLetters, StartError};
-use crate::chain::Deployment;
+use crate::chain::{Deployment, OpenError};
 use crate::config::Settings;
 use crate::intake::{Intake, Taken};
 use crate::telemetry::{Metric, Platform, metrics};
@@ -31,21 +29,22 @@ pub struct Sealing {
 }
 
 impl Sealing {
-    /// Opens it. `logs` is where delivered objects are read.
+    /// Opens it, and where its cloud delivers logs as objects.
     ///
     /// # Errors
     /// When the settings do not say which chain it is, or it cannot be opened.
-    pub async fn open(
-        settings: &Settings,
-        cloud: Cloud,
-        logs: Option<Arc<dyn LogStore>>,
-    ) -> Result<Self, StartError> {
+    pub async fn open(settings: &Settings, cloud: Cloud) -> Result<Self, StartError> {
         let named = std::env::var(CHAIN).ok().filter(|name| !name.is_empty());
         let chain = own_chain(settings, cloud, named.as_deref())?;
         let mut own = settings.clone();
         own.chains.retain(|candidate| candidate.name == chain);
         own.witnesses.clear();
         let deployment = Deployment::open(own, None).await?;
+        let logs = deployment
+            .stores
+            .logs(cloud)
+            .await
+            .map_err(OpenError::from)?;
         let intake = Intake::open(&deployment, &chain, logs).await?;
         Ok(Self { intake, chain })
     }

@@ -1,8 +1,7 @@
 //! What a process needs to call AWS: a client, credentials, a region.
 
-use std::collections::HashMap;
 use std::fmt::{self, Debug};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
@@ -18,9 +17,10 @@ use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient, http_cl
 use aws_smithy_types::retry::RetryConfig;
 use thiserror::Error;
 
+use super::clients::Clients;
 #[cfg(feature = "gcp")]
 use super::failure::{causes, no_credentials};
-use super::guard::{Guard, is_https_or_loopback};
+use super::guard::is_https_or_loopback;
 #[cfg(feature = "gcp")]
 use crate::failure::Failure;
 
@@ -83,18 +83,13 @@ const READ_ATTEMPTS: u32 = 3;
 /// once: what became of a lost one is for the caller to find out.
 #[derive(Clone)]
 pub struct Access {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    base: SdkConfig,
-    endpoints: Endpoints,
-    s3: Clients<aws_sdk_s3::Client>,
-    dynamodb: Clients<aws_sdk_dynamodb::Client>,
-    secrets: Clients<aws_sdk_secretsmanager::Client>,
-    kms: Clients<aws_sdk_kms::Client>,
-    #[cfg(any(feature = "azure", feature = "gcp"))]
-    sts: Clients<aws_sdk_sts::Client>,
+pub(super) struct Inner {
+    pub(super) base: SdkConfig,
+    pub(super) endpoints: Endpoints,
+    pub(super) clients: Clients,
 }
 
 /// Where AWS's services are, where they are not at AWS's own addresses: each
@@ -127,9 +122,6 @@ impl Endpoints {
         }
     }
 }
-
-/// Clients by region.
-type Clients<C> = Mutex<HashMap<String, C>>;
 
 /// Why AWS cannot be called with these settings.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -170,13 +162,7 @@ impl Access {
     ///
     /// [`AccessError::Endpoint`].
     pub async fn from_environment(endpoint: Option<&str>) -> Result<Self, AccessError> {
-        let base = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http_client())
-            .timeout_config(read_timeouts())
-            .retry_config(read_retries())
-            .stalled_stream_protection(stall_protection())
-            .load()
-            .await;
+        let base = super::environment::load().await;
         Self::with_config(base, Endpoints::all(endpoint))
     }
 
@@ -256,98 +242,8 @@ impl Access {
             inner: Arc::new(Inner {
                 base,
                 endpoints,
-                s3: Mutex::default(),
-                dynamodb: Mutex::default(),
-                secrets: Mutex::default(),
-                kms: Mutex::default(),
-                #[cfg(any(feature = "azure", feature = "gcp"))]
-                sts: Mutex::default(),
+                clients: Clients::default(),
             }),
-        })
-    }
-
-    pub(crate) fn s3(
-        &self,
-        region: Option<&str>,
-        address: &str,
-    ) -> Result<aws_sdk_s3::Client, AccessError> {
-        client(&self.inner.s3, self.region(region, address)?, |region| {
-            let endpoint = self.endpoint(&self.inner.endpoints.s3, "AWS_ENDPOINT_URL_S3")?;
-            let mut config = aws_sdk_s3::config::Builder::from(&self.inner.base)
-                .region(region)
-                .interceptor(Guard)
-                // A bucket in the host's name needs names that resolve.
-                .force_path_style(endpoint.is_some());
-            config.set_endpoint_url(endpoint);
-            Ok(aws_sdk_s3::Client::from_conf(config.build()))
-        })
-    }
-
-    pub(crate) fn dynamodb(
-        &self,
-        region: Option<&str>,
-        address: &str,
-    ) -> Result<aws_sdk_dynamodb::Client, AccessError> {
-        let region = self.region(region, address)?;
-        client(&self.inner.dynamodb, region, |region| {
-            let mut config = aws_sdk_dynamodb::config::Builder::from(&self.inner.base)
-                .region(region)
-                .interceptor(Guard);
-            config.set_endpoint_url(
-                self.endpoint(&self.inner.endpoints.dynamodb, "AWS_ENDPOINT_URL_DYNAMODB")?,
-            );
-            Ok(aws_sdk_dynamodb::Client::from_conf(config.build()))
-        })
-    }
-
-    pub(super) fn secrets(
-        &self,
-        region: Option<&str>,
-        address: &str,
-    ) -> Result<aws_sdk_secretsmanager::Client, AccessError> {
-        let region = self.region(region, address)?;
-        client(&self.inner.secrets, region, |region| {
-            let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.inner.base)
-                .region(region)
-                .interceptor(Guard);
-            config.set_endpoint_url(self.endpoint(
-                &self.inner.endpoints.secrets_manager,
-                "AWS_ENDPOINT_URL_SECRETS_MANAGER",
-            )?);
-            Ok(aws_sdk_secretsmanager::Client::from_conf(config.build()))
-        })
-    }
-
-    pub(super) fn kms(
-        &self,
-        region: Option<&str>,
-        address: &str,
-    ) -> Result<aws_sdk_kms::Client, AccessError> {
-        client(&self.inner.kms, self.region(region, address)?, |region| {
-            let mut config = aws_sdk_kms::config::Builder::from(&self.inner.base)
-                .region(region)
-                .interceptor(Guard);
-            config.set_endpoint_url(
-                self.endpoint(&self.inner.endpoints.kms, "AWS_ENDPOINT_URL_KMS")?,
-            );
-            Ok(aws_sdk_kms::Client::from_conf(config.build()))
-        })
-    }
-
-    #[cfg(any(feature = "azure", feature = "gcp"))]
-    pub(crate) fn sts(
-        &self,
-        region: Option<&str>,
-        address: &str,
-    ) -> Result<aws_sdk_sts::Client, AccessError> {
-        client(&self.inner.sts, self.region(region, address)?, |region| {
-            let mut config = aws_sdk_sts::config::Builder::from(&self.inner.base)
-                .region(region)
-                .interceptor(Guard);
-            config.set_endpoint_url(
-                self.endpoint(&self.inner.endpoints.sts, "AWS_ENDPOINT_URL_STS")?,
-            );
-            Ok(aws_sdk_sts::Client::from_conf(config.build()))
         })
     }
 
@@ -375,7 +271,7 @@ impl Access {
     }
 
     /// What to call instead of the service's own endpoint.
-    fn endpoint(
+    pub(super) fn endpoint(
         &self,
         given: &Option<String>,
         variable: &'static str,
@@ -425,20 +321,6 @@ pub(super) fn transfer_time(bytes: u64) -> Duration {
     Duration::from_secs(bytes / SLOWEST_BYTES_PER_SECOND)
 }
 
-fn client<C: Clone>(
-    clients: &Clients<C>,
-    region: String,
-    make: impl FnOnce(Region) -> Result<C, AccessError>,
-) -> Result<C, AccessError> {
-    let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(client) = clients.get(&region) {
-        return Ok(client.clone());
-    }
-    let client = make(Region::new(region.clone()))?;
-    clients.insert(region, client.clone());
-    Ok(client)
-}
-
 fn check_endpoint(endpoint: &str, source_name: &'static str) -> Result<(), AccessError> {
     if is_https_or_loopback(endpoint) {
         return Ok(());
@@ -473,7 +355,7 @@ fn settings(region: Option<&str>) -> SdkConfig {
         .build()
 }
 
-fn http_client() -> SharedHttpClient {
+pub(super) fn http_client() -> SharedHttpClient {
     let client = aws_smithy_http_client::Builder::new()
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
@@ -483,7 +365,7 @@ fn http_client() -> SharedHttpClient {
     http_client_fn(move |settings, components| client.http_connector(settings, components))
 }
 
-fn read_timeouts() -> TimeoutConfig {
+pub(super) fn read_timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(READ_ATTEMPT_TIMEOUT)
@@ -491,14 +373,14 @@ fn read_timeouts() -> TimeoutConfig {
         .build()
 }
 
-fn read_retries() -> RetryConfig {
+pub(super) fn read_retries() -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(READ_ATTEMPTS)
         .with_initial_backoff(Duration::from_millis(200))
         .with_max_backoff(Duration::from_secs(2))
 }
 
-fn stall_protection() -> StalledStreamProtectionConfig {
+pub(super) fn stall_protection() -> StalledStreamProtectionConfig {
     StalledStreamProtectionConfig::enabled()
         .grace_period(STALL_GRACE)
         .build()

@@ -3,7 +3,6 @@
 use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -13,6 +12,7 @@ use aws_smithy_types::retry::RetryConfig;
 use bytes::Bytes;
 
 use super::access::{Access, AccessError, write_timeouts};
+use super::clients::Client;
 use super::failure::{self, Answer, Asked, NO_TABLE};
 use crate::address::StoreAddress;
 use crate::error::{HeadError, SwapError};
@@ -41,7 +41,7 @@ const RESTORE: &str = "restore the item from a backup of the table (point-in-tim
 /// Permissions: `dynamodb:GetItem`, and `dynamodb:PutItem` to move heads.
 #[derive(Clone)]
 pub struct DynamoHeadStore {
-    client: Client,
+    client: Client<aws_sdk_dynamodb::Client>,
     table: String,
     address: String,
     arn: String,

@@ -3,7 +3,6 @@
 use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
-use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{KeySpec, KeyUsageType, MessageType, SigningAlgorithmSpec};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -11,6 +10,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::access::{Access, AccessError};
+use super::clients::Client;
 use super::failure::{self, Answer, Asked};
 use super::region_of_arn;
 use crate::address::KeyAddress;
@@ -30,7 +30,7 @@ const DER_PREFIX: [u8; 12] = [
 /// Permissions: `kms:GetPublicKey`, and `kms:Sign` to sign.
 #[derive(Clone)]
 pub struct KmsKey {
-    client: Client,
+    client: Client<aws_sdk_kms::Client>,
     id: String,
     address: String,
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::types::ChecksumMode;
 
 use super::access::{Access, AccessError};
+use super::clients::Client;
 use super::failure::{self, Answer, Asked};
 use super::s3::drain;
 use crate::error::GetError;
@@ -18,7 +19,7 @@ use crate::logs::{LogObject, LogStore};
 /// object from a forbidden one.
 #[derive(Clone, Debug)]
 pub struct S3Logs {
-    client: aws_sdk_s3::Client,
+    client: Client<aws_sdk_s3::Client>,
 }
 
 impl S3Logs {

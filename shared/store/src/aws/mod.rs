@@ -5,7 +5,9 @@
 //! what is missing is said.
 
 mod access;
+mod clients;
 mod dynamodb;
+mod environment;
 mod failure;
 mod guard;
 mod kms;
@@ -17,6 +19,8 @@ mod secret;
 mod tests;
 
 pub use access::{Access, AccessError, Endpoints};
+#[cfg(any(feature = "azure", feature = "gcp"))]
+pub(crate) use clients::Client;
 pub use dynamodb::DynamoHeadStore;
 #[cfg(any(feature = "azure", feature = "gcp"))]
 pub(crate) use failure::{Asked, of as failure_of};

@@ -3,13 +3,13 @@
 use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
-use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::primitives::Blob;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 use zeroize::Zeroizing;
 
 use super::access::{Access, AccessError};
+use super::clients::Client;
 use super::failure::{self, Answer, Asked};
 use super::region_of_arn;
 use crate::address::KeyAddress;
@@ -22,7 +22,7 @@ use crate::secret::{Secret, SecretError};
 /// one's own, `kms:Decrypt` and `kms:GenerateDataKey` on that key.
 #[derive(Clone)]
 pub struct SecretsManagerSecret {
-    client: Client,
+    client: Client<aws_sdk_secretsmanager::Client>,
     id: String,
     address: String,
 }

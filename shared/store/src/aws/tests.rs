@@ -14,9 +14,8 @@ mod wires;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_credential_types::Credentials;
-use aws_sdk_s3::Client;
 
-use super::{Access, S3SealedStore};
+use super::{Access, Client, S3SealedStore};
 use crate::address::Bucket;
 use crate::posture::Lock;
 use canned::Canned;
@@ -33,7 +32,7 @@ fn access(endpoint: &str) -> Access {
 }
 
 /// The library's own client, to do what an administrator may.
-fn admin(endpoint: &str) -> Client {
+fn admin(endpoint: &str) -> Client<aws_sdk_s3::Client> {
     access(endpoint).s3(None, "s3://test").unwrap()
 }
 

@@ -21,7 +21,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use serde_json::json;
 
 use super::{ActError, Emulators, EmulatorsError};
-use crate::aws::{Access, Endpoints};
+use crate::aws::{Access, Client, Endpoints};
 use crate::posture::{Expected, Lock};
 
 /// The region of everything on the stand-ins.
@@ -135,8 +135,8 @@ fn unusable(error: impl ToString) -> EmulatorsError {
 /// Somebody with all permissions in the account.
 #[derive(Clone, Debug)]
 pub struct Administrator {
-    s3: aws_sdk_s3::Client,
-    dynamodb: aws_sdk_dynamodb::Client,
+    s3: Client<aws_sdk_s3::Client>,
+    dynamodb: Client<aws_sdk_dynamodb::Client>,
 }
 
 impl Administrator {

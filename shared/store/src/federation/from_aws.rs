@@ -4,7 +4,6 @@ use std::fmt;
 
 use async_trait::async_trait;
 #[cfg(feature = "azure")]
-use aws_sdk_sts::Client;
 #[cfg(feature = "azure")]
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tracing::instrument::WithSubscriber;
@@ -25,7 +24,7 @@ const TOKEN_SECONDS: i32 = 120;
 /// regional endpoints have. Entra ID takes no algorithm but RS256.
 #[cfg(feature = "azure")]
 pub(super) struct WebIdentity {
-    sts: Client,
+    sts: aws::Client<aws_sdk_sts::Client>,
     audience: String,
 }
 

@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
-use aws_sdk_sts::Client;
 use aws_sdk_sts::types::Credentials as SessionCredentials;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tracing::instrument::WithSubscriber;
@@ -23,7 +22,7 @@ use super::from_azure::ManagedIdentity;
 #[cfg(feature = "gcp")]
 use super::from_gcp::MetadataIdentity;
 use super::reach::AwsReach;
-use crate::aws::{Access, AccessError, Asked, failure_of};
+use crate::aws::{Access, AccessError, Asked, Client, failure_of};
 #[cfg(feature = "azure")]
 use crate::azure;
 #[cfg(feature = "gcp")]
@@ -124,7 +123,7 @@ fn assume(
 struct Session {
     route: Route,
     token: Box<dyn IdentityToken>,
-    sts: Client,
+    sts: Client<aws_sdk_sts::Client>,
     role: String,
     /// What to check when it is refused.
     check: String,

@@ -79,17 +79,13 @@ impl Access {
     /// Access with the application default credentials: the file that
     /// `GOOGLE_APPLICATION_CREDENTIALS` names, a person's
     /// `gcloud auth application-default login`, or else the metadata server of
-    /// Cloud Run, functions and machines. To be called inside a tokio runtime.
+    /// Cloud Run, functions and machines. They are looked for at the first call.
     ///
     /// # Errors
     ///
-    /// When the file with the credentials cannot be read.
+    /// When the HTTP client cannot be set up.
     pub fn application_default(endpoints: Endpoints) -> Result<Self, AccessError> {
-        // They ask for a token at once, on another thread.
-        tls::use_ring();
-        let credentials = credentials::Builder::default()
-            .build()
-            .map_err(|error| AccessError(format!("the credentials cannot be used: {}: correct the file that GOOGLE_APPLICATION_CREDENTIALS names, or run gcloud auth application-default login", chain(&error))))?;
+        let credentials = Credentials::from(ApplicationDefault::default());
         Self::new(credentials, endpoints)
     }
 
@@ -99,7 +95,7 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// When an address or the credentials cannot be read.
+    /// When an address cannot be read, or the HTTP client cannot be set up.
     pub fn from_environment() -> Result<Self, AccessError> {
         let endpoints = Endpoints::from_environment()?;
         if endpoints.any_is_loopback() {
@@ -237,6 +233,39 @@ impl CredentialsProvider for Counting {
 
     async fn universe_domain(&self) -> Option<String> {
         self.0.universe_domain().await
+    }
+}
+
+/// The application default credentials. They ask for a token as soon as they are
+/// set up, with a client of their own, which a function's start would wait for.
+#[derive(Debug, Default)]
+struct ApplicationDefault(OnceCell<Credentials>);
+
+impl ApplicationDefault {
+    async fn credentials(&self) -> Result<&Credentials, CredentialsError> {
+        let find = || async {
+            credentials::Builder::default().build().map_err(|error| {
+                let text = format!(
+                    "the file that GOOGLE_APPLICATION_CREDENTIALS or gcloud's sign-in names cannot be used: {}",
+                    chain(&error)
+                );
+                CredentialsError::from_msg(false, text)
+            })
+        };
+        self.0.get_or_try_init(find).await
+    }
+}
+
+impl CredentialsProvider for ApplicationDefault {
+    async fn headers(
+        &self,
+        extensions: http::Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        self.credentials().await?.headers(extensions).await
+    }
+
+    async fn universe_domain(&self) -> Option<String> {
+        self.credentials().await.ok()?.universe_domain().await
     }
 }
 

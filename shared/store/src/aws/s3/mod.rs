@@ -10,7 +10,6 @@ use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, EncodingType, ObjectLockMode};
@@ -20,6 +19,7 @@ use aws_smithy_types::retry::RetryConfig;
 use bytes::{Bytes, BytesMut};
 
 use super::access::{Access, AccessError, write_timeouts};
+use super::clients::Client;
 use super::failure::{self, Answer, Asked};
 use crate::address::{Bucket, StoreAddress};
 use crate::error::{GetError, ListError, PutError};
@@ -58,7 +58,7 @@ const CONFLICT_DELAY: Duration = Duration::from_millis(100);
 /// listing of versions costs one request more for each version.
 #[derive(Clone)]
 pub struct S3SealedStore {
-    client: Client,
+    client: Client<aws_sdk_s3::Client>,
     bucket: Bucket,
     mode: Option<ObjectLockMode>,
     address: String,
