@@ -360,8 +360,8 @@ pub(super) fn http_client() -> SharedHttpClient {
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
-    // Itself it would read the machine's certificates for each client that is
-    // set up; so it does at the first call.
+    // On its own it reads the machine's certificates whenever a client is set up;
+    // behind this, when one is first called.
     http_client_fn(move |settings, components| client.http_connector(settings, components))
 }
 

@@ -3,6 +3,7 @@
 
 mod answers;
 mod emulator;
+mod environment;
 mod faults;
 mod keys;
 mod quiet;
