@@ -12,7 +12,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-#[cfg(all(test, feature = "aws", target_os = "linux"))]
+#[cfg(test)]
+#[cfg(all(feature = "aws", target_os = "linux"))]
 mod tests;
 
 /// The configuration: TLS 1.2 or 1.3 with ring, servers verified as the platform
