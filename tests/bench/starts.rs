@@ -15,6 +15,9 @@ use countersign_service::init::init;
 /// Starts of each program; the median is told.
 const STARTS: usize = 31;
 
+/// Between two looks at whether one is ready: short beside what is measured.
+const POLL: Duration = Duration::from_micros(20);
+
 /// The longest wait for one.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -171,7 +174,7 @@ fn start(program: &Path, folder: &Path, ready: Ready) -> Result<f64, String> {
                 if began.elapsed() > PATIENCE {
                     return Err(failed("it does not listen"));
                 }
-                std::thread::sleep(Duration::from_micros(200));
+                std::thread::sleep(POLL);
             }
         }
     }
@@ -187,7 +190,7 @@ fn asked(listener: &TcpListener, _child: Killed) -> Result<(), String> {
         match listener.accept() {
             Ok((stream, _)) => break stream,
             Err(error) if error.kind() == ErrorKind::WouldBlock && began.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_micros(200));
+                std::thread::sleep(POLL);
             }
             Err(error) => return Err(error.to_string()),
         }

@@ -47,6 +47,7 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .worker_threads(cores)
         // Splitting takes a thread a core; files and the rest want some too. With
         // many more, the C library keeps memory for each of them.
         .max_blocking_threads(cores + 2)
