@@ -91,8 +91,7 @@ impl VerifierKey {
             return Err(KeyError::Name(name.to_owned()));
         }
         let point = VerifyingKey::from_bytes(&public).map_err(|_| KeyError::Point)?;
-        // Decompression reduces the coordinate, so a second spelling of a point gets through it.
-        if point.is_weak() || point.to_edwards().compress().to_bytes() != public {
+        if point.is_weak() || !is_reduced(&public) {
             return Err(KeyError::Point);
         }
         Ok(Self {
@@ -326,6 +325,13 @@ pub fn name_is_valid(name: &str) -> bool {
         && !name
             .chars()
             .any(|c| c.is_whitespace() || c == '+' || c < ' ')
+}
+
+/// Whether an encoded point's y is below p = 2^255 - 19 (RFC 8032, section 5.1.3):
+/// decompression takes y and y + p for the same point.
+fn is_reduced(public: &[u8; 32]) -> bool {
+    let [lowest, between @ .., highest] = public;
+    *lowest < 0xed || highest & 0x7f != 0x7f || between.iter().any(|byte| *byte != 0xff)
 }
 
 fn key_id(name: &str, kind: KeyKind, public: &[u8; 32]) -> [u8; 4] {

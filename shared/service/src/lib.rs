@@ -37,6 +37,8 @@ pub mod timeline;
 pub mod verify;
 pub mod witness;
 
+use std::sync::OnceLock;
+
 pub use printable::printable;
 
 /// The runtime that programs run the jobs on.
@@ -44,7 +46,7 @@ pub use printable::printable;
 /// # Errors
 /// When the system gives no threads.
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let cores = cores();
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .worker_threads(cores)
@@ -52,6 +54,13 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         // many more, the C library keeps memory for each of them.
         .max_blocking_threads(cores + 2)
         .build()
+}
+
+/// The threads that run at a time. Asked once: the system's answer takes a tenth of a
+/// function's start.
+pub(crate) fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(2, usize::from))
 }
 
 #[cfg(test)]

@@ -160,6 +160,29 @@ fn weak_and_non_canonical_points_are_refused() {
     assert!(canonical.contains(&true));
 }
 
+/// Near p = 2^255 - 19 and elsewhere: a point is taken in the one spelling that
+/// compression gives it.
+#[test]
+fn a_point_has_one_spelling() {
+    let (mut taken, mut refused) = (0, 0);
+    for highest in [0x00, 0x7e, 0x7f, 0x80, 0xfe, 0xff] {
+        for between in [0x00, 0xfe, 0xff] {
+            for lowest in 0..=255 {
+                let mut bytes = [between; 32];
+                (bytes[0], bytes[31]) = (lowest, highest);
+                let Ok(point) = VerifyingKey::from_bytes(&bytes) else {
+                    continue;
+                };
+                let same = point.to_edwards().compress().to_bytes() == bytes;
+                let key = VerifierKey::new("n", KeyKind::Log, bytes);
+                assert_eq!(key.is_ok(), same && !point.is_weak(), "{bytes:02x?}");
+                if same { taken += 1 } else { refused += 1 }
+            }
+        }
+    }
+    assert!(taken > 1000 && refused > 10, "{taken} {refused}");
+}
+
 #[test]
 fn signatures_hold_over_exactly_their_message() {
     let signer = log();

@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::available_parallelism;
 
 use countersign_core::record::Cloud;
 use countersign_sources::SourceError;
@@ -118,12 +117,11 @@ impl Group {
             Lane { room, queue }
         };
         let shards = sealers.into_iter().map(start).collect();
-        let cores = available_parallelism().map_or(1, usize::from);
         let lanes = cloud.map(|cloud| {
             Arc::new(Lanes {
                 cloud,
                 max_input_bytes,
-                splitting: Arc::new(Semaphore::new(cores)),
+                splitting: Arc::new(Semaphore::new(crate::cores())),
                 shards,
             })
         });

@@ -329,7 +329,7 @@ fn campaign(family: Family, seeds: std::ops::Range<u64>) -> Campaign {
     let campaign = Campaign::default();
     let next = AtomicU64::new(seeds.start);
     let failed: Mutex<BTreeMap<u64, Run>> = Mutex::default();
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let cores = crate::cores();
     std::thread::scope(|scope| {
         let work = || {
             while failed.lock().unwrap().len() < MOST_FAILED {

@@ -38,11 +38,10 @@ pub(super) struct Place<'a> {
 
 impl Room {
     pub(super) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             objects: Semaphore::new(OBJECTS_MIB as usize),
             contents: Semaphore::new(CONTENTS_MIB as usize),
-            cores: Semaphore::new(cores),
+            cores: Semaphore::new(crate::cores()),
             idle: Mutex::new(Vec::new()),
         }
     }
