@@ -104,7 +104,7 @@ impl Stores {
         Ok(Self {
             aws: OnceCell::new_with(Some(emulators.aws()?)),
             azure: OnceCell::new_with(Some(emulators.azure()?)),
-            gcp: OnceCell::new_with(Some(emulators.gcp()?)),
+            gcp: OnceCell::new_with(Some(emulators.gcp())),
             ..Self::default()
         })
     }

@@ -64,8 +64,7 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// When `reach` cannot be right, no AWS region is known, or the HTTP client
-    /// cannot be set up.
+    /// When `reach` cannot be right, or no AWS region is known.
     #[cfg(feature = "aws")]
     pub fn from_aws(
         home: &aws::Access,
@@ -80,21 +79,22 @@ impl Access {
             target: GCP,
         };
         let trusts = "is one for AWS, for the account that this runs in, and that its attribute condition lets the role in";
-        exchange(
+        let token = Box::new(token);
+        Ok(exchange(
             route,
-            Box::new(token),
+            token,
             AWS_REQUEST,
             trusts,
             reach,
             endpoints,
-        )
+        ))
     }
 
     /// Access to Google Cloud for an identity in Azure. Nothing is called yet.
     ///
     /// # Errors
     ///
-    /// When `reach` cannot be right, or the HTTP client cannot be set up.
+    /// When `reach` cannot be right.
     #[cfg(feature = "azure")]
     pub fn from_azure(
         home: &azure::Access,
@@ -109,11 +109,11 @@ impl Access {
             home: AZURE,
             target: GCP,
         };
-        let token = ManagedIdentity::new(home, audience);
+        let token = Box::new(ManagedIdentity::new(home, audience));
         let trusts = format!(
             "is one for OpenID Connect with the token's issuer (https://sts.windows.net/TENANT/), has {audience} among its allowed audiences, and that its attribute condition lets the managed identity in"
         );
-        exchange(route, Box::new(token), JWT, &trusts, reach, endpoints)
+        Ok(exchange(route, token, JWT, &trusts, reach, endpoints))
     }
 }
 
@@ -135,7 +135,7 @@ fn exchange(
     trusts: &str,
     reach: &GcpReach,
     endpoints: Endpoints,
-) -> Result<Access, AccessError> {
+) -> Access {
     let exchange = Exchange {
         route,
         token,
@@ -144,7 +144,7 @@ fn exchange(
         service_account: reach.service_account.clone(),
         check: format!("check that the provider {} {trusts}", reach.provider),
         // Its requests bring their own authorization.
-        access: Access::anonymous(endpoints.clone())?,
+        access: Access::anonymous(endpoints.clone()),
         kept: Mutex::default(),
     };
     Access::new(Credentials::from(exchange), endpoints)

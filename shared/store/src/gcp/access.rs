@@ -62,17 +62,13 @@ struct Inner {
     credentials: Credentials,
     anonymous: bool,
     endpoints: Endpoints,
-    http: reqwest::Client,
+    http: OnceCell<reqwest::Client>,
     storage: OnceCell<Storage>,
 }
 
 impl Access {
     /// Access with these credentials. Nothing is called yet.
-    ///
-    /// # Errors
-    ///
-    /// When the HTTP client cannot be set up.
-    pub fn new(credentials: Credentials, endpoints: Endpoints) -> Result<Self, AccessError> {
+    pub fn new(credentials: Credentials, endpoints: Endpoints) -> Self {
         Self::with(credentials, false, endpoints)
     }
 
@@ -80,11 +76,7 @@ impl Access {
     /// `GOOGLE_APPLICATION_CREDENTIALS` names, a person's
     /// `gcloud auth application-default login`, or else the metadata server of
     /// Cloud Run, functions and machines. They are looked for at the first call.
-    ///
-    /// # Errors
-    ///
-    /// When the HTTP client cannot be set up.
-    pub fn application_default(endpoints: Endpoints) -> Result<Self, AccessError> {
+    pub fn application_default(endpoints: Endpoints) -> Self {
         let credentials = Credentials::from(ApplicationDefault::default());
         Self::new(credentials, endpoints)
     }
@@ -95,41 +87,31 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// When an address cannot be read, or the HTTP client cannot be set up.
+    /// When an address cannot be read.
     pub fn from_environment() -> Result<Self, AccessError> {
         let endpoints = Endpoints::from_environment()?;
-        if endpoints.any_is_loopback() {
-            Self::anonymous(endpoints)
-        } else {
-            Self::application_default(endpoints)
-        }
+        Ok(match endpoints.any_is_loopback() {
+            true => Self::anonymous(endpoints),
+            false => Self::application_default(endpoints),
+        })
     }
 
     /// Access without credentials, for emulators: each call goes to a loopback
     /// address, with a token that opens nothing, or is refused.
-    ///
-    /// # Errors
-    ///
-    /// When the HTTP client cannot be set up.
-    pub fn anonymous(endpoints: Endpoints) -> Result<Self, AccessError> {
+    pub fn anonymous(endpoints: Endpoints) -> Self {
         Self::with(Credentials::from(Nobody), true, endpoints)
     }
 
-    fn with(
-        credentials: Credentials,
-        anonymous: bool,
-        endpoints: Endpoints,
-    ) -> Result<Self, AccessError> {
-        let http = http_client(reqwest::Client::builder())?;
-        Ok(Self {
+    fn with(credentials: Credentials, anonymous: bool, endpoints: Endpoints) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 credentials,
                 anonymous,
                 endpoints,
-                http,
+                http: OnceCell::new(),
                 storage: OnceCell::new(),
             }),
-        })
+        }
     }
 
     /// The headers that authorize a request.
@@ -173,8 +155,16 @@ impl Access {
         }
     }
 
-    pub(super) fn http(&self) -> &reqwest::Client {
-        &self.inner.http
+    /// The client of what the SDK does not call, set up at the first call.
+    pub(super) async fn http(&self) -> Result<&reqwest::Client, Failure> {
+        let make = || async { http_client(reqwest::Client::builder()) };
+        let made = self.inner.http.get_or_try_init(make).await;
+        made.map_err(|error| {
+            Failure::refused(
+                format!("no HTTPS client can be set up: {}", chain(&error)),
+                "check the machine's proxy settings",
+            )
+        })
     }
 
     /// The SDK's client of Cloud Storage, ready to send: a failure here says
@@ -303,9 +293,10 @@ impl fmt::Debug for Access {
 #[cfg(any(feature = "aws", feature = "azure"))]
 pub(crate) fn metadata_client() -> Result<reqwest::Client, AccessError> {
     http_client(reqwest::Client::builder().no_proxy())
+        .map_err(|error| AccessError(format!("no HTTP client can be set up: {}", chain(&error))))
 }
 
-fn http_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, AccessError> {
+fn http_client(builder: reqwest::ClientBuilder) -> reqwest::Result<reqwest::Client> {
     builder
         .tls_backend_preconfigured(tls::config())
         .connect_timeout(CONNECT_TIMEOUT)
@@ -314,12 +305,6 @@ fn http_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Acces
         // What may be repeated is decided by the caller.
         .retry(reqwest::retry::never())
         .build()
-        .map_err(|error| {
-            AccessError(format!(
-                "no HTTPS client can be set up: {}: check the machine's certificates and proxy settings",
-                chain(&error)
-            ))
-        })
 }
 
 impl Service {
@@ -582,7 +567,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_goes_to_google_without_credentials() {
-        let access = Access::anonymous(Endpoints::google()).expect("it is set up");
+        let access = Access::anonymous(Endpoints::google());
         for service in [Service::Storage, Service::SecretManager, Service::Kms] {
             let refused = access.authorization(service).await;
             let Err(Failure::Refused { next, .. }) = refused else {

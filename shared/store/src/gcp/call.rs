@@ -157,6 +157,7 @@ impl Access {
         let url = self.endpoint(request.service).url(&path);
         let mut builder = self
             .http()
+            .await?
             .request(request.method.clone(), url)
             .query(&request.query)
             .headers(authorization);

@@ -311,7 +311,6 @@ async fn without_a_token_nothing_is_sent_and_it_is_told_what_to_check() {
         (Credentials::from(NeverSigned), true),
     ] {
         let access = Access::new(credentials, endpoints(server.url()));
-        let access = access.expect("an HTTP client");
         let store = GcsSealedStore::open(&access, &bucket, Lock::Off);
         let began = Instant::now();
         let put = store.put_new("a", Bytes::new(), Retention::None).await;

@@ -225,8 +225,7 @@ async fn an_unreachable_server_is_one_clear_error_and_nothing_was_written() {
         let access = crate::gcp::Access::new(
             google_cloud_auth::credentials::anonymous::Builder::new().build(),
             endpoints,
-        )
-        .expect("an HTTP client");
+        );
         let bucket = bucket("b", "");
         let store = GcsSealedStore::open(&access, &bucket, Lock::Off);
         let heads = GcsHeadStore::open(&access, &bucket);

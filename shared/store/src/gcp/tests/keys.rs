@@ -231,7 +231,7 @@ async fn a_secret_made_with_an_answer_that_cannot_be_read_is_unknown() {
 
 #[tokio::test]
 async fn without_credentials_no_secret_is_asked_of_google() {
-    let access = Access::anonymous(Endpoints::google()).expect("an HTTP client");
+    let access = Access::anonymous(Endpoints::google());
     let read = SecretManagerSecret::open(&access, "p", "seed")
         .read(64)
         .await;

@@ -63,7 +63,7 @@ fn endpoints(url: &str) -> Endpoints {
 }
 
 fn anonymous(url: &str) -> Access {
-    Access::anonymous(endpoints(url)).expect("an HTTP client")
+    Access::anonymous(endpoints(url))
 }
 
 fn signed(url: &str) -> Access {
@@ -71,7 +71,7 @@ fn signed(url: &str) -> Access {
 }
 
 fn signed_with(url: &str, token: &'static str) -> Access {
-    Access::new(Credentials::from(Signed(token)), endpoints(url)).expect("an HTTP client")
+    Access::new(Credentials::from(Signed(token)), endpoints(url))
 }
 
 fn bucket(name: &str, prefix: &str) -> Bucket {
