@@ -103,6 +103,8 @@ impl Access {
     }
 
     fn with(credentials: Credentials, anonymous: bool, endpoints: Endpoints) -> Self {
+        // The SDK's clients look for it when they are set up.
+        tls::use_ring();
         Self {
             inner: Arc::new(Inner {
                 credentials,
