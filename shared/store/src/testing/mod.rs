@@ -2,6 +2,8 @@
 
 #[cfg(feature = "gcp")]
 pub(crate) mod log;
+#[cfg(any(feature = "aws", feature = "gcp"))]
+pub(crate) mod process;
 #[cfg(feature = "azure")]
 pub(crate) mod server;
 pub(crate) mod wire;

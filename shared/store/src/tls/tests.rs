@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::config;
 use crate::aws::{Access, DynamoHeadStore};
+use crate::testing::process::passes_alone;
 use crate::{HeadError, HeadStore};
 
 /// The server that the process of its own asks, and what it should see.
@@ -67,22 +68,13 @@ async fn server() -> (String, String) {
 
 /// Runs [`in_a_process_of_its_own`] with these root certificates alone.
 async fn run(url: &str, roots: &Path, trusted: bool) {
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child
-        .args(["--exact", "tls::tests::in_a_process_of_its_own"])
-        .arg("--nocapture")
-        .env(SERVER, url)
-        .env("SSL_CERT_FILE", roots);
-    if trusted {
-        child.env(TRUSTED, "1");
-    }
-    let output = tokio::task::spawn_blocking(move || child.output().unwrap());
-    let output = output.await.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}"
-    );
+    let set_up = |child: &mut Command| {
+        child.env(SERVER, url).env("SSL_CERT_FILE", roots);
+        if trusted {
+            child.env(TRUSTED, "1");
+        }
+    };
+    passes_alone("tls::tests::in_a_process_of_its_own", set_up).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::canned::{Answer, Canned};
 use crate::aws::{Access, AccessError, DynamoHeadStore, S3SealedStore};
+use crate::testing::process::passes_alone;
 use crate::{HeadError, HeadStore, Lock, Retention, SealedStore, StoreAddress};
 
 /// Set for the process that has the environment, to what it should do.
@@ -13,28 +14,19 @@ const TASK: &str = "COUNTERSIGN_TEST_AWS";
 
 /// Runs [`in_a_process_of_its_own`] with these variables and no others of AWS.
 async fn run(task: &str, variables: &[(&str, &str)]) {
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
-        child.env_remove(name);
-    }
-    child
-        .args([
-            "--exact",
-            "aws::tests::environment::in_a_process_of_its_own",
-        ])
-        .arg("--nocapture")
-        .env(TASK, task)
-        // No profile, and no instance to ask.
-        .env("HOME", "/nonexistent")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .envs(variables.iter().copied());
-    let output = tokio::task::spawn_blocking(move || child.output().unwrap());
-    let output = output.await.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}"
-    );
+    let test = "aws::tests::environment::in_a_process_of_its_own";
+    let set_up = |child: &mut Command| {
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+            child.env_remove(name);
+        }
+        child
+            .env(TASK, task)
+            // No profile, and no instance to ask.
+            .env("HOME", "/nonexistent")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(variables.iter().copied());
+    };
+    passes_alone(test, set_up).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::process::Command;
 use super::scripted::{Reply, Server};
 use crate::address::StoreAddress;
 use crate::gcp::{Access, GcsHeadStore, GcsSealedStore};
+use crate::testing::process::passes_alone;
 use crate::{GetError, HeadError, HeadStore, Lock, SealedStore};
 
 /// Set for the process that has the environment, to what it should do.
@@ -12,23 +13,14 @@ const TASK: &str = "COUNTERSIGN_TEST_GCP";
 
 /// Runs [`in_a_process_of_its_own`] with a variable.
 async fn run(task: &str, variable: &str, value: &str) {
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child
-        .args([
-            "--exact",
-            "gcp::tests::environment::in_a_process_of_its_own",
-        ])
-        .arg("--nocapture")
-        .env(TASK, task)
-        .env_remove("STORAGE_EMULATOR_HOST")
-        .env(variable, value);
-    let output = tokio::task::spawn_blocking(move || child.output().unwrap());
-    let output = output.await.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}"
-    );
+    let test = "gcp::tests::environment::in_a_process_of_its_own";
+    let set_up = |child: &mut Command| {
+        child
+            .env(TASK, task)
+            .env_remove("STORAGE_EMULATOR_HOST")
+            .env(variable, value);
+    };
+    passes_alone(test, set_up).await;
 }
 
 #[tokio::test]
